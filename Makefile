@@ -1,0 +1,41 @@
+# `make` alone lists the targets. Everything runs from .venv, which is made when it is missing.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z.][a-z.-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv: .venv/.made  ## The virtualenv with everything the other targets need
+
+.venv/.made: pyproject.toml .ci/venv
+	.ci/venv .venv "$(PYTHON)" dev
+	@touch $@
+
+demo: .venv/.made  ## See it work: about a minute, no services needed (VIDEO=path takes your own video)
+	$(BIN)/python manage.py demo $(if $(VIDEO),--video "$(VIDEO)")
+
+test: .venv/.made  ## Run the tests on every database that answers (LANES="sqlite", ARGS="-k cancel")
+	$(BIN)/python -m tests.lanes $(LANES) -- $(ARGS)
+
+lint: .venv/.made  ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.made  ## Put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/.made  ## Build the documentation into docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: .venv/.made  ## Measure: submit, drain, both at once, idle latency
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove what was built (not .venv)
+	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
