@@ -1,0 +1,138 @@
+"""Everything jobsaga raises on purpose.
+
+Two kinds. Errors derive from :class:`JobSagaError`: they say what is wrong, where, and what to do. Signals
+derive from ``BaseException``, as asyncio's ``CancelledError`` does: they end the running job from the inside,
+and an ``except Exception`` in its code must not swallow them.
+
+Each exception keeps its facts in ``args``, so that it survives pickling on its way between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Literal
+from uuid import UUID
+
+CancellationKind = Literal["user", "timeout", "shutdown"]
+
+
+class JobSagaError(Exception):
+    """The base of all errors of jobsaga."""
+
+
+class InvalidMessage(JobSagaError, ValueError):
+    """A value that cannot be stored or read: ``path`` says which field, ``problem`` what is wrong with it."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.problem}"
+
+
+class InvalidOptions(JobSagaError, ValueError):
+    """An option of a consumer, a retry policy or a call that makes no sense. The text names it."""
+
+
+class UnknownJobType(JobSagaError, LookupError):
+    """No consumer is registered under this name, or for this message class."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        super().__init__(name, tuple(sorted(known)))
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"No job consumer is registered for {self.name!r}. {self._suggestion()} "
+            "Consumers are found in the jobs modules of installed apps."
+        )
+
+    def _suggestion(self) -> str:
+        known: tuple[str, ...] = self.args[1]
+        near = near_matches(self.name, known)
+        if near:
+            return f"Did you mean {' or '.join(map(repr, near))}?"
+        if known:
+            return f"Registered are: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}."
+        return "None is registered at all."
+
+
+class DuplicateConsumer(JobSagaError):
+    """Two consumers ask for the same message class or the same type name."""
+
+
+class UnresolvedMessageType(JobSagaError):
+    """A consumer whose message class or type name cannot be found out, or whose message class cannot be
+    encoded.
+    """
+
+
+class InvalidConsumer(JobSagaError):
+    """A consumer that could be registered, and could never run."""
+
+
+class JobNotFound(JobSagaError, LookupError):
+    """There is no job with this id (never submitted, rolled back, finalized, or removed by JOB_RETENTION)."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return (
+            f"There is no job {self.job_id}: it was never submitted, or it was finalized, or is gone since."
+        )
+
+
+class TransportError(JobSagaError):
+    """The transport could not carry a message. Nothing is lost: the database has the truth, the sweep finds
+    it.
+    """
+
+
+class NotReady(JobSagaError):
+    """jobsaga was used before Django was set up."""
+
+
+class JobCancellation(BaseException):
+    """Raised inside a job that has to end. ``kind`` says who wants it: a user, the job's timeout, or a
+    shutdown.
+
+    Clean up, save the state if it is worth it, and let it pass.
+    """
+
+    def __init__(self, reason: str = "", kind: CancellationKind = "user") -> None:
+        super().__init__(reason, kind)
+        self.reason = reason
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{_CAUSES[self.kind]}: {self.reason}" if self.reason else _CAUSES[self.kind]
+
+
+class AttemptSuperseded(BaseException):
+    """Raised inside a job whose attempt was given up: another attempt owns the job now.
+
+    Nothing this attempt still does counts. Its transaction is set to roll back.
+    """
+
+    def __str__(self) -> str:
+        return super().__str__() or "This attempt was given up; another attempt owns the job now."
+
+
+_CAUSES: dict[str, str] = {
+    "user": "The job was canceled",
+    "timeout": "The job ran into its timeout",
+    "shutdown": "The worker is shutting down",
+}
+
+
+def near_matches(name: str, known: Iterable[str]) -> list[str]:
+    """The names of ``known`` that ``name`` may be a misspelling of, the likeliest first, whatever the
+    case.
+    """
+    by_folded = {each.casefold(): each for each in known}
+    return [by_folded[each] for each in get_close_matches(name.casefold(), by_folded, n=3)]

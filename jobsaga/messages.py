@@ -1,0 +1,417 @@
+"""Everything the three sagas, the clients and the workers can say to each other.
+
+Terminology
+  job       what was asked for: one row, one JobSaga
+  attempt   one try to run it, on one instance: one JobAttemptSaga
+  job type  all jobs of one message type, and the instances that can run them: one JobTypeSaga
+  instance  one worker process, which holds a lease and runs attempts in its children
+  slot      the right to run one attempt on one instance; held by an attempt
+  fence     the attempt whose checkpoint writes and reports count; moved when an attempt is given up
+
+Each message is frozen and knows which sagas hear it (``TO``). Commands are imperatives, events past
+tense; the names are MassTransit's. What is sent to a worker has the one address ``"instance"``.
+Messages between the sagas never leave the engine; the others travel as JSON with their type's name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, get_args
+from uuid import UUID
+
+import msgspec
+
+Address = Literal["job", "attempt", "job_type", "history", "instance"]
+Json = dict[str, Any]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type", omit_defaults=True):
+    """What every message has: an address, and one line for the history."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job",)
+    #: Heard by a job only while its ``attempt_id`` is the job's current one.
+    FENCED: ClassVar[bool] = False
+
+    @property
+    def summary(self) -> str:
+        """What a person wants to read of this message in the job's history."""
+        return ""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An exception as it is stored: its class, its text, its traceback."""
+
+    type: str
+    message: str = ""
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far an attempt is. Its highest sequence number wins."""
+
+    sequence: int
+    value: float
+    limit: float | None = None
+    message: str = ""
+
+
+class CancelKind(StrEnum):
+    """Why an attempt was asked to stop, or stopped by itself. The causes are never mixed up."""
+
+    USER = "user"  # cancel_job: ends in Canceled
+    CONSUMER = "consumer"  # the job itself raised JobCancellation: ends in Canceled
+    SHUTDOWN = "shutdown"  # its worker stops: the job goes on elsewhere, no retry is spent
+    NOT_STARTED = "not_started"  # no user code ran: the job goes on elsewhere, no retry is spent
+    TIMEOUT = "timeout"  # asked of the job; reported as a fault, under the retry policy
+
+
+class AttemptStatus(StrEnum):
+    """What the sweep knows of an attempt, by its instance's lease; what a worker says of it."""
+
+    RUNNING = "Running"
+    LATE = "Late"  # heartbeats are missing
+    LOST = "Lost"  # the lease is over, or its worker does not know the attempt
+    UNKNOWN = "Unknown"  # its worker lives and says that it does not run it
+
+
+class LimitKind(StrEnum):
+    """What a SetConcurrentJobLimit is about."""
+
+    CONFIGURED = "Configured"
+    STOPPED = "Stopped"
+
+
+# Commands to a job
+
+
+class SubmitJob(Message, frozen=True, kw_only=True):
+    """Make this job. Said again with the same id it changes nothing."""
+
+    job_id: UUID
+    job_type: str
+    message: Json | None = None
+    message_version: int = 1
+    properties: Json = {}
+    headers: Json = {}
+    priority: int = 0
+    start_at: datetime | None = None
+    actor: str = ""
+
+
+class CancelJob(Message, frozen=True, kw_only=True):
+    """End the job as Canceled, unless it has completed."""
+
+    job_id: UUID
+    reason: str = ""
+    actor: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.reason or "Cancellation Requested"
+
+
+class RetryJob(Message, frozen=True, kw_only=True):
+    """Run a faulted or canceled job again, or one that waits to be retried at once."""
+
+    job_id: UUID
+    actor: str = ""
+
+
+class RunJob(Message, frozen=True, kw_only=True):
+    """Do not wait for the job's time: run it now."""
+
+    job_id: UUID
+    actor: str = ""
+
+
+class FinalizeJob(Message, frozen=True, kw_only=True):
+    """Remove an ended job and its attempts."""
+
+    job_id: UUID
+    actor: str = ""
+
+
+# What a job says of itself, and its deadlines
+
+
+class JobSubmitted(Message, frozen=True, kw_only=True):
+    """The job exists."""
+
+    job_id: UUID
+    actor: str = ""
+
+
+class JobSlotWaitElapsed(Message, frozen=True, kw_only=True):
+    """The job's time has come; or, while it waits for a slot: there may be one."""
+
+    job_id: UUID
+
+
+class JobRetryDelayElapsed(Message, frozen=True, kw_only=True):
+    """The delay before a retry is over."""
+
+    job_id: UUID
+
+
+class JobCancellationTimeoutElapsed(Message, frozen=True, kw_only=True):
+    """The worker has not said in time that a canceled attempt has ended."""
+
+    job_id: UUID
+
+
+# Slots: between job and job type
+
+
+class AllocateJobSlot(Message, frozen=True, kw_only=True):
+    """Give this job a slot on some instance."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job_type",)
+    job_id: UUID
+    job_type: str
+    attempt_id: UUID
+    properties: Json = {}
+
+
+class JobSlotAllocated(Message, frozen=True, kw_only=True):
+    """The job has a slot on this instance; the attempt that takes it has this id."""
+
+    job_id: UUID
+    attempt_id: UUID
+    instance_id: UUID
+
+
+class JobSlotUnavailable(Message, frozen=True, kw_only=True):
+    """No slot for this job now."""
+
+    job_id: UUID
+
+
+class JobSlotReleased(Message, frozen=True, kw_only=True):
+    """The attempt no longer holds its slot."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job", "job_type")
+    job_id: UUID
+    job_type: str
+    attempt_id: UUID
+    instance_id: UUID | None = None
+
+
+# Attempts: between job, attempt and worker
+
+
+class StartJobAttempt(Message, frozen=True, kw_only=True):
+    """Make an attempt and tell its worker to start it."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("attempt",)
+    job_id: UUID
+    attempt_id: UUID
+    job_type: str
+    instance_id: UUID
+    run: int = 1
+    retry_attempt: int = 0
+    policy_retries: int = 0
+    message: Json | None = None
+    message_version: int = 1
+    properties: Json = {}
+    headers: Json = {}
+    progress_value: float | None = None
+    progress_limit: float | None = None
+    job_state: Any = None
+    scheduled_for: datetime | None = None
+
+
+class StartJob(StartJobAttempt, frozen=True, kw_only=True):
+    """To the worker: run this attempt."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("instance",)
+
+
+class CancelJobAttempt(Message, frozen=True, kw_only=True):
+    """Ask a running attempt to stop. To the attempt, which hands it on to its worker."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("attempt",)
+    job_id: UUID
+    attempt_id: UUID
+    instance_id: UUID | None = None
+    reason: str = ""
+
+
+class FinalizeJobAttempt(Message, frozen=True, kw_only=True):
+    """The job no longer waits for this attempt; its slot is free when its worker says it has ended."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("attempt",)
+    job_id: UUID
+    attempt_id: UUID
+    reason: str = ""
+
+
+class JobStatusCheckRequested(Message, frozen=True, kw_only=True):
+    """An attempt's deadline has passed."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("attempt",)
+    job_id: UUID
+    attempt_id: UUID
+
+
+class JobAttemptStatus(Message, frozen=True, kw_only=True):
+    """What is known of an attempt: by its instance's lease, or said by its worker."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("attempt",)
+    job_id: UUID
+    attempt_id: UUID
+    status: AttemptStatus
+    reason: str = ""
+
+
+class Report(Message, frozen=True, kw_only=True):
+    """A worker's word on an attempt: only the current attempt's changes the job."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("attempt", "job")
+    FENCED: ClassVar[bool] = True
+    job_id: UUID
+    attempt_id: UUID
+    timestamp: datetime
+
+
+class JobAttemptStarted(Report, frozen=True, kw_only=True):
+    """User code is about to run. The type's timeouts come along, in seconds, as its worker knows them."""
+
+    job_timeout: float | None = None
+    job_cancellation_timeout: float | None = None
+
+
+class Ended(Report, frozen=True, kw_only=True):
+    """The last word on an attempt; the last progress comes with it, so that neither can overtake the
+    other.
+    """
+
+    progress: Progress | None = None
+
+
+class JobAttemptCompleted(Ended, frozen=True, kw_only=True):
+    """``run`` returned."""
+
+    duration: timedelta = timedelta(0)
+    result: Any = None
+
+
+class JobAttemptFaulted(Ended, frozen=True, kw_only=True):
+    """The attempt failed. ``retry_delay`` is the retry policy's word; None: no retry by policy."""
+
+    duration: timedelta = timedelta(0)
+    fault: Fault
+    retry_delay: timedelta | None = None
+    #: The worker was lost or its process was killed: not the job's own fault, another budget.
+    suspect: bool = False
+
+    @property
+    def summary(self) -> str:
+        return str(self.fault)
+
+
+class JobAttemptCanceled(Ended, frozen=True, kw_only=True):
+    """The attempt stopped because it was asked to, or because the job itself said so."""
+
+    duration: timedelta = timedelta(0)
+    reason: str = ""
+    kind: CancelKind = CancelKind.USER
+
+    @property
+    def summary(self) -> str:
+        return self.reason
+
+
+class SetJobProgress(Report, frozen=True, kw_only=True):
+    """How far the job is."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job",)
+    progress: Progress
+
+
+class WriteJobLog(Message, frozen=True, kw_only=True):
+    """A line of the job's own log; written to the history as it is, once per sequence number."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("history",)
+    job_id: UUID
+    attempt_id: UUID
+    timestamp: datetime
+    sequence: int
+    message: str
+    status: str = ""
+    data: Json | None = None
+
+
+# Job types
+
+
+class SetConcurrentJobLimit(Message, frozen=True, kw_only=True):
+    """An instance announces a job type that it can run, or that it stops."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job_type",)
+    job_type: str
+    kind: LimitKind
+    instance_id: UUID
+    concurrent_job_limit: int = 1
+    global_concurrent_job_limit: int | None = None
+    job_type_properties: Json = {}
+    instance_properties: Json = {}
+
+
+# Events for the site's own code: django signals, and later the broker
+
+
+class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a job: ``name`` is JobSubmitted, JobStarted, JobCompleted, JobFaulted or
+    JobCanceled.
+    """
+
+    name: str
+    job_id: UUID
+    job_type: str
+    timestamp: datetime
+    message: Json | None = None
+    properties: Json = {}
+    attempt_id: UUID | None = None
+    run: int = 1
+    retry_attempt: int = 0
+    instance_id: UUID | None = None
+    duration: timedelta | None = None
+    reason: str = ""
+    fault: Fault | None = None
+    result: Any = None
+
+
+#: What may arrive at the saga endpoint from outside.
+ToSagas = (
+    CancelJob | RetryJob | RunJob | FinalizeJob
+    | JobAttemptStarted | JobAttemptCompleted | JobAttemptFaulted | JobAttemptCanceled
+    | SetJobProgress | WriteJobLog | JobAttemptStatus | SetConcurrentJobLimit
+)  # fmt: skip
+#: What may arrive at an instance.
+ToInstance = StartJob | CancelJobAttempt
+
+_decoders = {
+    "saga": msgspec.json.Decoder(ToSagas),
+    "instance": msgspec.json.Decoder(ToInstance),
+}
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> str:
+    """The message as JSON text with its type's name under ``type``."""
+    return _encoder.encode(message).decode()
+
+
+def decode(text: str | bytes, endpoint: Literal["saga", "instance"]) -> Any:
+    """The message that *text* holds.
+
+    Raises ``msgspec.DecodeError`` (with the field's path) for what is no message of this endpoint.
+    """
+    return _decoders[endpoint].decode(text)
+
+
+SAGA_MESSAGES: tuple[type[Message], ...] = get_args(ToSagas)

@@ -1,0 +1,151 @@
+"""What the sagas know: one frozen record per row.
+
+The stores turn rows into these and back; the fields have the names of the model's columns, and a
+test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from jobsaga.messages import Json
+from jobsaga.sagas.machine import Record
+from jobsaga.sagas.states import AttemptStates, JobStates, JobTypeStates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Record):
+    """One job. Times are aware datetimes of the database's clock."""
+
+    id: UUID
+    job_type: str = ""
+    state: JobStates = JobStates.INITIAL
+    #: Goes up by one with each change of state; the history rows carry it.
+    version: int = 0
+    message: Json | None = None
+    message_version: int = 1
+    properties: Json = field(default_factory=dict)
+    headers: Json = field(default_factory=dict)
+    submitted_at: datetime | None = None
+    submitted_by: str = ""
+    priority: int = 0
+    queued_at: datetime | None = None
+    #: The current attempt: the only one whose reports count. None: there is none.
+    attempt_id: UUID | None = None
+    #: The attempt that holds the job's slot; it may be one that was given up.
+    slot: UUID | None = None
+    run: int = 1
+    scheduled_for: datetime | None = None
+    retry_attempt: int = 0
+    policy_retries: int = 0
+    suspect_retries: int = 0
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    faulted_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration: timedelta | None = None
+    reason: str = ""
+    fault: Json | None = None
+    result: Any = None
+    progress_value: float | None = None
+    progress_limit: float | None = None
+    progress_message: str = ""
+    progress_sequence: int = 0
+    progress_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_requested_by: str = ""
+    cancel_reason: str = ""
+    #: Seconds the job's worker gives a canceled attempt; None: the setting's.
+    cancellation_timeout: float | None = None
+    #: When a row that waits must be looked at again. None while it is runnable, or its attempt's lease rules.
+    due_at: datetime | None = None
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether it may have had an attempt, and so a checkpoint: in its first state it had none."""
+        return self.version > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Record):
+    """One try to run a job on one instance."""
+
+    id: UUID
+    job_id: UUID
+    job_type: str = ""
+    state: AttemptStates = AttemptStates.INITIAL
+    instance_id: UUID | None = None
+    run: int = 1
+    retry_attempt: int = 0
+    scheduled_for: datetime | None = None
+    holds_slot: bool = False
+    #: The job no longer waits for this attempt, but its worker has not said that it has ended.
+    given_up: bool = False
+    created_at: datetime | None = None
+    #: Set by the worker when it takes the start message, before user code runs.
+    received_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration: timedelta | None = None
+    outcome: str = ""
+    reason: str = ""
+    fault: Json | None = None
+    result: Any = None
+    due_at: datetime | None = None
+    #: Since when it should be given up, while someone's transaction holds its fence.
+    suspect_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Record):
+    """A job's saved state and its fence: only *attempt_id* may save."""
+
+    job_id: UUID
+    attempt_id: UUID | None = None
+    state: Any = None
+    #: The last attempt that saved something else than it was given: it got on with the work.
+    advanced_by: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeInstance(Record):
+    """What a job type knows of one instance: its own limit, what it runs, when it was last chosen."""
+
+    job_type: str
+    instance_id: UUID
+    concurrent_job_limit: int = 1
+    active: int = 0
+    used_at: datetime | None = None
+    properties: Json = field(default_factory=dict)
+
+    @property
+    def has_room(self) -> bool:
+        return self.active < self.concurrent_job_limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobType(Record):
+    """A job type: its limits, and the live instances that can run it (counted, not stored)."""
+
+    id: UUID
+    name: str
+    state: JobTypeStates = JobTypeStates.INITIAL
+    concurrent_job_limit: int = 1
+    global_concurrent_job_limit: int | None = None
+    properties: Json = field(default_factory=dict)
+    #: Live instances by id.
+    instances: Mapping[UUID, TypeInstance] = field(default_factory=dict)
+    #: Slots held by any instance, live or not.
+    active: int = 0
+
+    @property
+    def room(self) -> int:
+        """How many more slots can be given now."""
+        local = sum(max(0, i.concurrent_job_limit - i.active) for i in self.instances.values())
+        if self.global_concurrent_job_limit is None:
+            return local
+        return max(0, min(local, self.global_concurrent_job_limit - self.active))
