@@ -1,0 +1,89 @@
+"""What is only appended: the history, the dead letters; and the queue of the database transport."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from jobsaga.models.sagas import choices
+from jobsaga.sagas.states import JobStates
+
+
+class JobHistory(models.Model):
+    """One thing that happened to a job: a change of state, a note, or a line the job itself logged."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(
+        "jobsaga.JobSaga",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="history",
+    )
+    attempt_id = models.UUIDField(null=True)
+    #: The number of a line in its attempt's own log; null for everything else.
+    sequence = models.PositiveIntegerField(null=True)
+    job_version = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=60)
+    from_state = models.PositiveSmallIntegerField(choices=choices(JobStates), null=True)
+    to_state = models.PositiveSmallIntegerField(choices=choices(JobStates), null=True)
+    status = models.CharField(max_length=100, default="", blank=True)
+    message = models.TextField(default="", blank=True)
+    actor = models.CharField(max_length=200, default="", blank=True)
+    data = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name = "job history"
+        verbose_name_plural = "job history"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["attempt_id", "sequence"], name="jobsaga_log_line")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["at"], name="jobsaga_log_at", condition=Q(sequence__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.message}"
+
+
+class TransportMessage(models.Model):
+    """A message on its way, for the saga endpoint or one instance. Deleted by whoever handles it."""
+
+    id = models.BigAutoField(primary_key=True)
+    endpoint = models.CharField(max_length=60)
+    body = models.TextField()
+    #: Not before this time; null: at once.
+    visible_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "transport message"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["endpoint", "id"], name="jobsaga_transport_endpoint")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.id}"
+
+
+class DeadLetter(models.Model):
+    """A message or a deadline that could not be handled, as it was, and why."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    endpoint = models.CharField(max_length=60)
+    body = models.TextField()
+    reason = models.TextField()
+    traceback = models.TextField(default="", blank=True)
+    job_id = models.UUIDField(null=True)
+
+    class Meta:
+        verbose_name = "dead letter"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["job_id", "id"], name="jobsaga_dead_job", condition=Q(job_id__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}: {self.reason}"

@@ -1,0 +1,166 @@
+"""The three sagas, and the checkpoint that is a job's fence.
+
+No foreign key here reaches the database: a client's insert must lock no one else's row, and the history
+of a job outlives it. Columns that change often are in no index but the partial ones; on MariaDB and
+MySQL, which know no partial index, the leading column makes the same index a plain one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from jobsaga.sagas.states import AttemptStates, JobStates, JobTypeStates, State
+
+
+def choices(states: type[State]) -> list[tuple[int, str]]:
+    """A state's integer and its name in MassTransit's spelling."""
+    return [(state.value, state.label) for state in states]
+
+
+class JobSaga(models.Model):
+    """A job, from submission to its end."""
+
+    id = models.UUIDField(primary_key=True)
+    job_type = models.CharField(max_length=200)
+    state = models.PositiveSmallIntegerField(choices=choices(JobStates))
+    version = models.PositiveIntegerField(default=0)
+    message = models.JSONField(null=True)
+    message_version = models.PositiveIntegerField(default=1)
+    properties = models.JSONField(default=dict)
+    headers = models.JSONField(default=dict)
+    submitted_at = models.DateTimeField()
+    submitted_by = models.CharField(max_length=200, default="", blank=True)
+    priority = models.IntegerField(default=0)
+    queued_at = models.DateTimeField(null=True)
+    attempt_id = models.UUIDField(null=True)
+    slot = models.UUIDField(null=True)
+    run = models.PositiveIntegerField(default=1)
+    scheduled_for = models.DateTimeField(null=True)
+    retry_attempt = models.PositiveIntegerField(default=0)
+    policy_retries = models.PositiveIntegerField(default=0)
+    suspect_retries = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    faulted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    duration = models.DurationField(null=True)
+    reason = models.TextField(default="", blank=True)
+    fault = models.JSONField(null=True)
+    result = models.JSONField(null=True)
+    progress_value = models.FloatField(null=True)
+    progress_limit = models.FloatField(null=True)
+    progress_message = models.TextField(default="", blank=True)
+    progress_sequence = models.PositiveBigIntegerField(default=0)
+    progress_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.CharField(max_length=200, default="", blank=True)
+    cancel_reason = models.TextField(default="", blank=True)
+    cancellation_timeout = models.FloatField(null=True)
+    due_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "job"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["state", "job_type", "-priority", "queued_at", "id"],
+                name="jobsaga_job_waiting",
+                condition=Q(state=JobStates.WAITING_FOR_SLOT.value),
+            ),
+            models.Index(fields=["due_at"], name="jobsaga_job_due", condition=Q(due_at__isnull=False)),
+            models.Index(
+                fields=["finished_at"], name="jobsaga_job_done", condition=Q(finished_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_type} {self.id}"
+
+
+class JobAttemptSaga(models.Model):
+    """One try to run a job on one instance. Kept as long as its job."""
+
+    id = models.UUIDField(primary_key=True)
+    job = models.ForeignKey(
+        JobSaga, on_delete=models.DO_NOTHING, db_constraint=False, related_name="attempts"
+    )
+    job_type = models.CharField(max_length=200)
+    state = models.PositiveSmallIntegerField(choices=choices(AttemptStates))
+    instance = models.ForeignKey(
+        "jobsaga.JobInstance",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="attempts",
+    )
+    run = models.PositiveIntegerField(default=1)
+    retry_attempt = models.PositiveIntegerField(default=0)
+    scheduled_for = models.DateTimeField(null=True)
+    holds_slot = models.BooleanField(default=False)
+    given_up = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    received_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    duration = models.DurationField(null=True)
+    outcome = models.CharField(max_length=20, default="", blank=True)
+    reason = models.TextField(default="", blank=True)
+    fault = models.JSONField(null=True)
+    result = models.JSONField(null=True)
+    due_at = models.DateTimeField(null=True)
+    suspect_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "job attempt"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["holds_slot", "job_type", "instance"],
+                name="jobsaga_attempt_slot",
+                condition=Q(holds_slot=True),
+            ),
+            models.Index(fields=["due_at"], name="jobsaga_attempt_due", condition=Q(due_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_type} {self.id}"
+
+
+class JobTypeSaga(models.Model):
+    """All jobs of one message type: their limits, and whether one of them holds a slot."""
+
+    id = models.UUIDField(primary_key=True)
+    name = models.CharField(max_length=200, unique=True)
+    state = models.PositiveSmallIntegerField(choices=choices(JobTypeStates))
+    concurrent_job_limit = models.PositiveIntegerField(default=1)
+    global_concurrent_job_limit = models.PositiveIntegerField(null=True)
+    properties = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = "job type"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobCheckpoint(models.Model):
+    """What a job saved, and the one attempt that may save: an update by any other matches no row."""
+
+    job = models.OneToOneField(
+        JobSaga,
+        primary_key=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="checkpoint",
+    )
+    attempt_id = models.UUIDField(null=True)
+    state: Any = models.JSONField(null=True)
+    advanced_by = models.UUIDField(null=True)
+
+    class Meta:
+        verbose_name = "job checkpoint"
+
+    def __str__(self) -> str:
+        return str(self.pk)

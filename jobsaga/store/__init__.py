@@ -1,0 +1,1 @@
+"""The rows behind a port: in the Django database, or in memory."""

@@ -1,0 +1,237 @@
+"""The store in plain memory, with transactions: for tests, simulations, and to show that the engine needs no
+database.
+
+There is one writer at a time, so nothing is ever busy but what a test holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from jobsaga.clock import Clock, SystemClock
+from jobsaga.ids import job_type_id
+from jobsaga.memory import Memory
+from jobsaga.messages import AttemptStatus, JobAttemptStatus, JobStatusCheckRequested, Message
+from jobsaga.sagas.job import DEADLINES
+from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType
+from jobsaga.sagas.states import AttemptStates, JobStates
+from jobsaga.store.base import Changes, HistoryRow, Locked, Retention
+
+
+class MemoryStore:
+    """The store over a ``Memory``."""
+
+    def __init__(self, memory: Memory | None = None, clock: Clock | None = None) -> None:
+        self.memory = memory or Memory()
+        self.clock = clock or SystemClock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        with self.memory.transaction():
+            yield MemoryTransaction(self.memory, self.clock)
+
+    def is_transient(self, error: BaseException) -> bool:
+        return False
+
+    def is_poison(self, error: BaseException) -> bool:
+        return False
+
+    def end_sessions(self, attempts: Collection[UUID]) -> None:
+        """Let go of the checkpoints that a test holds for these attempts."""
+        jobs = {each.job_id for key, each in self.memory.attempts.items() if key in attempts}
+        self.memory.held_checkpoints -= jobs
+
+    def refresh(self) -> None:
+        """There is no connection."""
+
+    def save_checkpoint(self, job_id: UUID, attempt_id: UUID, state: Any, *, advanced: bool) -> bool:
+        """The job's own write, as ``jobsaga.store.checkpoint.save``."""
+        with self.memory.transaction():
+            row = self.memory.checkpoints.get(job_id)
+            if row is None or row.attempt_id != attempt_id:
+                return False
+            advanced_by = attempt_id if advanced else row.advanced_by
+            self.memory.checkpoints[job_id] = row.but(state=state, advanced_by=advanced_by)
+            return True
+
+
+class MemoryTransaction:
+    """One open transaction. There is one writer, so nothing is ever busy, except what a test holds."""
+
+    def __init__(self, memory: Memory, clock: Clock) -> None:
+        self.memory, self.clock = memory, clock
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def savepoint(self) -> Any:
+        return self.memory.transaction()
+
+    def jobs(self, ids: Collection[UUID], *, wait: bool = False) -> Locked[UUID, Job]:
+        return _found(self.memory.jobs, ids, self.memory.held_jobs)
+
+    def attempts(self, ids: Collection[UUID]) -> Locked[UUID, Attempt]:
+        return _found(self.memory.attempts, ids)
+
+    def checkpoints(self, job_ids: Collection[UUID]) -> Locked[UUID, Checkpoint]:
+        return _found(self.memory.checkpoints, job_ids, self.memory.held_checkpoints)
+
+    def job_types(self, names: Collection[str], now: datetime) -> Locked[str, JobType]:
+        found = _found(self.memory.job_types, names, self.memory.held_job_types)
+        return Locked({name: self._counted(each, now) for name, each in found.rows.items()}, found.busy)
+
+    def create_job_types(self, names: Collection[str]) -> None:
+        for name in names:
+            self.memory.job_types.setdefault(name, JobType(id=job_type_id(name), name=name))
+
+    def waiting_jobs(self, job_type: str, limit: int) -> list[Job]:
+        waiting = [
+            job
+            for key, job in self.memory.jobs.items()
+            if job.state is JobStates.WAITING_FOR_SLOT
+            and job.job_type == job_type
+            and job.slot is None
+            and key not in self.memory.held_jobs
+        ]
+        return sorted(waiting, key=lambda job: (-job.priority, job.queued_at, job.id))[:limit]
+
+    def write(self, changes: Changes) -> None:
+        memory = self.memory
+        _save(memory.jobs, changes.jobs, "id")
+        _save(memory.attempts, changes.attempts, "id")
+        _save(memory.checkpoints, changes.checkpoints, "job_id")
+        memory.job_types.update(
+            {after.name: after.but(instances={}, active=0) for _, after in changes.job_types}
+        )
+        for _, after in changes.type_instances:
+            memory.type_instances[after.job_type, after.instance_id] = after.but(active=0)
+        for gone in changes.removed_type_instances:
+            memory.type_instances.pop((gone.job_type, gone.instance_id), None)
+        for attempt_id in changes.orphans:
+            memory.attempts.pop(attempt_id, None)
+        for job_id in changes.finalized:
+            self._remove_job(job_id)
+        self._append(changes.history)
+        memory.dead.extend(changes.dead)
+
+    def due(self, now: datetime, limit: int) -> list[Message]:
+        jobs = _due(self.memory.jobs, now)[:limit]
+        attempts = _due(self.memory.attempts, now)[:limit]
+        said: list[Message] = [DEADLINES[job.state](job_id=job.id) for job in jobs if job.state in DEADLINES]
+        said += [JobStatusCheckRequested(job_id=each.job_id, attempt_id=each.id) for each in attempts]
+        return said
+
+    def silent(self, now: datetime, late_after: timedelta, lease: timedelta, limit: int) -> list[Message]:
+        said: list[Message] = []
+        for each in self.memory.attempts.values():
+            status = self._status(each, now, lease - late_after)
+            if each.holds_slot and status is not None:
+                said.append(
+                    JobAttemptStatus(
+                        job_id=each.job_id, attempt_id=each.id, status=status, reason=f"Its worker: {status}"
+                    )
+                )
+        return said[:limit]
+
+    def types_with_work(self, now: datetime) -> list[str]:
+        with_worker = {name for (name, instance) in self.memory.type_instances if self._lives(instance, now)}
+        return [name for name in with_worker if name in self.memory.job_types and self.waiting_jobs(name, 1)]
+
+    def expire_instances(self, now: datetime) -> list[UUID]:
+        over = [i.id for i in self.memory.instances.values() if i.running and i.lease_expires_at <= now]
+        for key in over:
+            self.memory.instances[key] = self.memory.instances[key].but(running=False)
+        return over
+
+    def prune(self, now: datetime, limit: int, retention: Retention) -> int:
+        removed = 0
+        if retention.jobs is not None:
+            removed += self._prune_jobs(now - retention.jobs, limit)
+        if retention.history is not None:
+            removed += self._prune_history(now - retention.history, limit, lines=False)
+        if retention.logs is not None:
+            removed += self._prune_history(now - retention.logs, limit, lines=True)
+        return removed
+
+    def _prune_jobs(self, before: datetime, limit: int) -> int:
+        jobs = self.memory.jobs.values()
+        old = [job.id for job in jobs if job.finished_at and job.finished_at <= before and not job.slot]
+        for job_id in old[:limit]:
+            self._remove_job(job_id)
+        return len(old[:limit])
+
+    def _prune_history(self, before: datetime, limit: int, *, lines: bool) -> int:
+        history = self.memory.history
+        old = [row for row in history if row.at <= before and (row.sequence is not None) is lines][:limit]
+        gone = {id(row) for row in old}
+        self.memory.history = [row for row in history if id(row) not in gone]
+        return len(old)
+
+    def _lives(self, instance_id: UUID | None, now: datetime) -> bool:
+        instance = self.memory.instances.get(instance_id) if instance_id else None
+        return instance is not None and instance.running and instance.lease_expires_at > now
+
+    def _status(self, attempt: Attempt, now: datetime, margin: timedelta) -> AttemptStatus | None:
+        in_doubt = attempt.state in (AttemptStates.CHECKING_STATUS, AttemptStates.SUSPECT)
+        if not self._lives(attempt.instance_id, now):
+            return AttemptStatus.LOST
+        assert attempt.instance_id is not None
+        if self.memory.instances[attempt.instance_id].lease_expires_at <= now + margin:
+            return None if in_doubt else AttemptStatus.LATE
+        return AttemptStatus.RUNNING if in_doubt and not attempt.given_up else None
+
+    def _counted(self, job_type: JobType, now: datetime) -> JobType:
+        held = Counter(
+            a.instance_id
+            for a in self.memory.attempts.values()
+            if a.holds_slot and a.job_type == job_type.name
+        )
+        instances = {
+            key: each.but(active=held[key])
+            for (name, key), each in self.memory.type_instances.items()
+            if name == job_type.name and self._lives(key, now)
+        }
+        return job_type.but(instances=instances, active=sum(held.values()))
+
+    def _remove_job(self, job_id: UUID) -> None:
+        self.memory.jobs.pop(job_id, None)
+        self.memory.checkpoints.pop(job_id, None)
+        attempts = self.memory.attempts.values()
+        for key in [each.id for each in attempts if each.job_id == job_id and not each.holds_slot]:
+            del self.memory.attempts[key]
+
+    def _append(self, rows: list[HistoryRow]) -> None:
+        lines = {(row.attempt_id, row.sequence) for row in self.memory.history if row.sequence is not None}
+        for row in rows:
+            if row.sequence is None or (row.attempt_id, row.sequence) not in lines:
+                self.memory.history.append(row)
+                lines.add((row.attempt_id, row.sequence))
+
+
+def _save(table: dict[Any, Any], changes: Iterable[tuple[Any, Any]], key: str) -> None:
+    """As a database does it: of a row that is there, only the fields that changed are written."""
+    for before, after in changes:
+        name = getattr(after, key)
+        if before is None:
+            table[name] = after
+        elif name in table:
+            was = vars(before)
+            table[name] = table[name].but(**{f: v for f, v in vars(after).items() if v != was[f]})
+
+
+def _due(table: dict[Any, Any], now: datetime) -> list[Any]:
+    return sorted(
+        (each for each in table.values() if each.due_at and each.due_at <= now), key=lambda each: each.due_at
+    )
+
+
+def _found(table: dict[Any, Any], keys: Collection[Any], held: Collection[Any] = ()) -> Locked[Any, Any]:
+    there = [key for key in keys if key in table]
+    return Locked(
+        {key: table[key] for key in there if key not in held}, frozenset(key for key in there if key in held)
+    )

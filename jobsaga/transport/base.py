@@ -1,0 +1,94 @@
+"""The port between the sagas and the workers: what every transport can do.
+
+Two kinds of endpoint: ``saga`` (any saga host takes from it) and one for each worker instance. Messages
+are hints of what the rows say already, so a transport may deliver twice, late or out of order; what it has
+taken with ``send`` it keeps until it is acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from jobsaga.messages import Message
+
+SAGA = "saga"
+
+
+def instance_endpoint(instance_id: UUID) -> str:
+    """The endpoint of one worker instance."""
+    return f"instance-{instance_id.hex}"
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message as it came: not yet decoded, not yet acknowledged."""
+
+    endpoint: str
+    body: str
+    #: What the transport needs to acknowledge it.
+    token: Any
+    #: How often it was deferred before.
+    tries: int = 0
+
+
+Outgoing = tuple[str, Message]
+
+
+class Listener(Protocol):
+    """Waits for something to arrive at one endpoint. Owned by one thread; ``wake`` is for the others."""
+
+    def wait(self, timeout: float) -> bool:
+        """At most *timeout* seconds; True if there may be something to receive, or ``wake`` was called."""
+
+    def wake(self) -> None:
+        """Make ``wait`` return, from any thread."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class Transport(Protocol):
+    """Carries messages between the sagas and the workers."""
+
+    @property
+    def transactional(self) -> bool:
+        """Whether ``receive``, ``ack`` and ``send`` take part in the store's transaction."""
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Durable when it returns (when the transaction commits, if there is one)."""
+
+    def receive(self, endpoint: str, limit: int) -> list[Delivery]:
+        """What is there now, the oldest first. Does not wait."""
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """These were handled: they do not come again."""
+
+    def defer(self, deliveries: Sequence[Delivery]) -> None:
+        """These could not be handled yet: they come again a little later."""
+
+    def take(self, endpoint: str, limit: int) -> list[Delivery]:
+        """Receive and acknowledge in one go: for a worker, whose truth is elsewhere."""
+
+    def hint(self) -> None:
+        """Wake the saga hosts: there is something new in the rows. May be lost."""
+
+    def drop(self, endpoint: str) -> None:
+        """Remove an endpoint with all that waits there."""
+
+    def listen(self, endpoint: str) -> Listener:
+        """A way to wait for this endpoint."""
+
+    def close(self) -> None:
+        """Free what this process holds."""
+
+
+#: Seconds before a deferred message comes again: doubling from the first to the last.
+FIRST_BACKOFF, LAST_BACKOFF = 0.05, 2.0
+
+
+def backoff(tries: int) -> float:
+    """Seconds to wait before the next try, after so many."""
+    return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(tries, 10)))
