@@ -1,0 +1,78 @@
+"""Job types, the workers that run them, and the messages on their way to them."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from jobsaga.admin.base import JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty
+from jobsaga.models import JobInstance, JobTypeInstance, JobTypeSaga, TransportMessage
+
+
+class TypeInline(ReadOnlyInline):
+    """The types that a worker runs."""
+
+    model = JobTypeInstance
+    ordering = ("job_type",)
+    fields = ("job_type", "concurrent_job_limit", "used_at", "properties_text")
+    properties_text = pretty("properties")
+    show_change_link = False
+
+
+@admin.register(JobTypeSaga)
+class JobTypeAdmin(ReadOnlyAdmin):
+    """The job types that a worker has announced."""
+
+    list_display = ("name", "state", "concurrent_job_limit", "global_concurrent_job_limit")
+    list_filter = ("state",)
+    ordering = ("name",)
+    search_ids = ("id",)
+    search_texts = ("name",)
+    search_help_text = "The whole name of a job type"
+    fields = (
+        "id", "name", "state", "concurrent_job_limit", "global_concurrent_job_limit", "properties_text"
+    )  # fmt: skip
+    properties_text = pretty("properties")
+
+
+@admin.register(JobInstance)
+class JobInstanceAdmin(ReadOnlyAdmin):
+    """The workers, the one that was heard of last first."""
+
+    list_display = ("id", "host", "pid", "state", "version", "started_at", "lease_expires_at")
+    list_filter = ("state",)
+    ordering = ("-lease_expires_at",)
+    search_ids = ("id",)
+    search_texts = ("host",)
+    search_help_text = "The whole id of a worker, or the name of its host"
+    inlines = (TypeInline,)
+    fields = ("id", "host", "pid", "state", "version", "started_at", "lease_expires_at", "properties_text")
+    properties_text = pretty("properties")
+
+
+@admin.register(JobTypeInstance)
+class JobTypeInstanceAdmin(ReadOnlyAdmin):
+    """Which worker runs which types."""
+
+    list_display = ("job_type", "instance_link", "concurrent_job_limit", "used_at")
+    list_filter = (JobTypeFilter,)
+    search_ids = ("instance_id",)
+    search_help_text = "The whole id of a worker"
+    fields = ("job_type", "instance_link", "concurrent_job_limit", "used_at", "properties_text")
+    properties_text = pretty("properties")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[JobTypeInstance]:
+        """With their instances, in the same query."""
+        return super().get_queryset(request).select_related("instance")
+
+
+@admin.register(TransportMessage)
+class TransportMessageAdmin(ReadOnlyAdmin):
+    """The messages on their way, the newest first."""
+
+    list_display = ("id", "endpoint", "tries", "visible_at")
+    search_texts = ("endpoint",)
+    search_help_text = "The whole name of an endpoint"
+    fields = ("id", "endpoint", "tries", "visible_at", "body_text")
+    body_text = pretty("body")

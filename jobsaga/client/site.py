@@ -1,0 +1,143 @@
+"""The client's way to the rows: the site's database, its transport, and the sagas' rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from jobsaga.client.state import JobState
+from jobsaga.conf import settings
+from jobsaga.engine.engine import Engine
+from jobsaga.engine.events import publish
+from jobsaga.exceptions import JobNotFound
+from jobsaga.messages import CancelJob, FinalizeJob, JobEvent, RetryJob, RunJob, SubmitJob
+from jobsaga.models import JobSaga
+from jobsaga.sagas import JOB, JobStates
+from jobsaga.sagas.states import ACTIVE_JOB_STATES
+from jobsaga.store.base import Transaction
+from jobsaga.store.django import DjangoStore
+from jobsaga.transport import default_transport
+from jobsaga.transport.base import SAGA
+
+Command = CancelJob | RetryJob | RunJob | FinalizeJob
+
+
+class Site:
+    """One use of the client, on the alias and transport that the settings name now."""
+
+    def __init__(self) -> None:
+        self.alias = settings.DATABASE
+        self.store = DjangoStore(self.alias)
+        self.transport = default_transport()
+        self.engine = Engine(self.store, self.transport)
+
+    def submit(self, commands: Sequence[SubmitJob], *, may_exist: bool = False) -> list[UUID]:
+        """Insert the jobs in the caller's transaction. *may_exist*: an id may be taken, which is no error."""
+        with self.store.transaction() as tx:
+            if may_exist:
+                made = [command for command in commands if self._insert_alone(tx, command)]
+            else:
+                made = list(commands)
+                self._insert(tx, made)
+            if made:
+                self._hint()
+        return [command.job_id for command in commands]
+
+    def command(self, message: Command) -> JobState:
+        """Apply *message* to its job, or send it to the saga hosts if the job is under way."""
+        with self.store.transaction() as tx:
+            state = self._stored_state(message.job_id)
+            if isinstance(message, CancelJob) and state in ACTIVE_JOB_STATES:
+                return self._ask(message, state)
+            return self._apply(tx, message)
+
+    def state(self, job_id: UUID, refused: str = "") -> JobState:
+        """The job as it is stored."""
+        jobs = JobSaga.objects.using(self.alias).select_related("checkpoint").filter(pk=job_id)
+        job = jobs.first()
+        return _state(job, refused) if job is not None else JobState(job_id=job_id, refused=refused)
+
+    def _ask(self, message: CancelJob, state: JobStates) -> JobState:
+        """Leave it to the saga hosts, unless they would do nothing."""
+        rows = JOB.rows[state, CancelJob]
+        refused = rows[0].because if all(row.ignored for row in rows) else ""
+        if not refused:
+            self.transport.send([(SAGA, message)])
+        return self.state(message.job_id, refused=refused)
+
+    def _apply(self, tx: Transaction, message: Command) -> JobState:
+        job = tx.jobs([message.job_id], wait=True).rows.get(message.job_id)
+        if job is None:
+            raise JobNotFound(message.job_id)
+        if isinstance(message, CancelJob) and job.state in ACTIVE_JOB_STATES:
+            return self._ask(message, job.state)
+        row = JOB.step(job, message, self.engine.fresh_turn(tx).env()).row
+        if row is not None and row.ignored:
+            return self.state(job.id, refused=row.because)
+        turn = self.engine.execute(tx, message)
+        self.transport.send(turn.outgoing)
+        self._tell(turn.events)
+        self._hint()
+        return self.state(job.id)
+
+    def _insert(self, tx: Transaction, commands: Sequence[SubmitJob]) -> None:
+        turn = self.engine.fresh_turn(tx)
+        for command in commands:
+            turn.apply(command)
+        tx.write(turn.finish())
+        self._tell(turn.events)
+
+    def _insert_alone(self, tx: Transaction, command: SubmitJob) -> bool:
+        """False if a job of this id is there already: then nothing is changed."""
+        try:
+            with tx.savepoint():
+                self._insert(tx, [command])
+        except IntegrityError:
+            if self._stored_state(command.job_id) is None:
+                raise
+            return False
+        return True
+
+    def _stored_state(self, job_id: UUID) -> JobStates | None:
+        rows = JobSaga.objects.using(self.alias).filter(pk=job_id).values_list("state", flat=True)
+        state = rows.first()
+        return None if state is None else JobStates(state)
+
+    def _hint(self) -> None:
+        self.transport.hint()
+
+    def _tell(self, events: Sequence[JobEvent]) -> None:
+        if events:
+            transaction.on_commit(lambda: publish(events), using=self.alias, robust=True)
+
+
+def _state(job: JobSaga, refused: str) -> JobState:
+    state = JobStates(job.state)
+    checkpoint = getattr(job, "checkpoint", None)
+    waits = state in (JobStates.WAITING_TO_START, JobStates.WAITING_TO_RETRY)
+    return JobState(
+        job_id=job.id,
+        current_state=state.label,
+        job_type=job.job_type,
+        submitted=job.submitted_at,
+        started=job.started_at,
+        completed=job.completed_at,
+        faulted=job.faulted_at,
+        finished=job.finished_at,
+        duration=job.duration,
+        reason=job.reason,
+        fault=job.fault,
+        last_retry_attempt=job.retry_attempt,
+        run=job.run,
+        progress_value=job.progress_value,
+        progress_limit=job.progress_limit,
+        progress_message=job.progress_message,
+        job_state=checkpoint.state if checkpoint else None,
+        result=job.result,
+        properties=job.properties,
+        next_start_date=job.due_at if waits else None,
+        cancel_requested=job.cancel_requested_at,
+        refused=refused,
+    )

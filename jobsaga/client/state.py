@@ -1,0 +1,54 @@
+"""What a caller is told of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+NOT_FOUND = "NotFound"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobState:
+    """A job as it was when it was asked for. Times are aware datetimes of the database's clock.
+
+    ``current_state`` is MassTransit's word: "WaitingForSlot", "Started", "Completed", ...; "NotFound" for an id
+    that no job has.
+    """
+
+    job_id: UUID
+    current_state: str = NOT_FOUND
+    job_type: str = ""
+    submitted: datetime | None = None
+    started: datetime | None = None
+    completed: datetime | None = None
+    faulted: datetime | None = None
+    #: When it ended, in whatever way.
+    finished: datetime | None = None
+    duration: timedelta | None = None
+    #: Why it faulted or was canceled.
+    reason: str = ""
+    #: The last exception: ``type``, ``message``, ``traceback``.
+    fault: dict[str, str] | None = None
+    last_retry_attempt: int = 0
+    run: int = 1
+    progress_value: float | None = None
+    progress_limit: float | None = None
+    progress_message: str = ""
+    #: What the job saved last.
+    job_state: Any = None
+    #: What ``run`` returned.
+    result: Any = None
+    properties: dict[str, Any] | None = None
+    #: When a job that waits for its time, or for a retry, goes on.
+    next_start_date: datetime | None = None
+    cancel_requested: datetime | None = None
+    #: Why the command that gave this state changed nothing; empty if it did, or was no command.
+    refused: str = ""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended: Completed, Faulted or Canceled."""
+        return self.finished is not None

@@ -1,0 +1,186 @@
+"""The settings: one dict, ``JOBSAGA``, in the site's settings file.
+
+Everything has a default, so an empty site needs none of it. A value is read and checked when it is first
+asked for; ``manage.py check`` reads all of them and reports every mistake at once. Whoever needs a setting
+asks for ``settings.KEY`` each time and keeps no copy: then tests may override it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+from jobsaga.exceptions import near_matches
+from jobsaga.options import Isolation, as_isolation
+from jobsaga.payload import MAX_MESSAGE_BYTES
+from jobsaga.validation import as_count, as_duration
+
+NAME = "JOBSAGA"
+TRANSPORT_SCHEMES = ("database", "memory")
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a string that is not empty, not {value!r}")
+    return value
+
+
+def _as_transport(value: object) -> str:
+    scheme, separator, _ = _as_text(value).partition("://")
+    if not separator or scheme not in TRANSPORT_SCHEMES:
+        known = " or ".join(f"{each}://" for each in TRANSPORT_SCHEMES)
+        raise ValueError(f"must be a URL that begins with {known}, not with {scheme!r}")
+    return str(value)
+
+
+def _as_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be True or False, not {value!r}")
+    return value
+
+
+def _or_none(check: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+_from_zero = partial(as_duration, zero=True)
+
+
+class Key(NamedTuple):
+    """One setting: what holds without it, and what turns the user's value into ours or raises ValueError."""
+
+    default: Any
+    read: Callable[[object], Any]
+
+
+KEYS: dict[str, Key] = {
+    "TRANSPORT": Key("database://", _as_transport),
+    "DATABASE": Key("default", _as_text),
+    "ISOLATION": Key(None, _or_none(as_isolation)),
+    "FINALIZE_COMPLETED": Key(default=False, read=_as_flag),
+    "CONCURRENT_MESSAGE_LIMIT": Key(500, as_count),
+    "HEARTBEAT_INTERVAL": Key(5, as_duration),
+    "HEARTBEAT_TIMEOUT": Key(15, as_duration),
+    "SUSPECT_JOB_RETRY_COUNT": Key(3, partial(as_count, minimum=0)),
+    "SUSPECT_JOB_RETRY_DELAY": Key(1, _from_zero),
+    "JOB_CANCELLATION_TIMEOUT": Key(30, as_duration),
+    "ZOMBIE_GRACE": Key(3, _from_zero),
+    "HISTORY_RETENTION": Key(None, _or_none(as_duration)),
+    "LOG_RETENTION": Key(timedelta(days=30), _or_none(as_duration)),
+    "JOB_RETENTION": Key(timedelta(days=30), _or_none(as_duration)),
+    "MAX_MESSAGE_BYTES": Key(MAX_MESSAGE_BYTES, as_count),
+    "AUTODISCOVER_MODULE": Key("jobs", _as_text),
+}
+
+
+class Settings:
+    """The settings as they are now, checked and typed. Durations are given in seconds or as timedelta, and
+    are timedeltas here. Raises ImproperlyConfigured, naming the key.
+    """
+
+    TRANSPORT: str
+    """What carries the messages: "database://" or "memory://" (one process only: for tests)."""
+    DATABASE: str
+    """The alias in DATABASES under which all tables of jobsaga live."""
+    ISOLATION: Isolation | None
+    """Where jobs run whose options do not say it. None: "process"."""
+    FINALIZE_COMPLETED: bool
+    """Whether a job is removed as soon as it has completed."""
+    CONCURRENT_MESSAGE_LIMIT: int
+    """How many messages are handled in one transaction at most."""
+    HEARTBEAT_INTERVAL: timedelta
+    """How often a worker says that it is alive."""
+    HEARTBEAT_TIMEOUT: timedelta
+    """The lease: a worker that was silent for so long is lost, and its jobs go on elsewhere. At least 3
+    heartbeats."""
+    SUSPECT_JOB_RETRY_COUNT: int
+    """How often a job is started again after it lost its worker."""
+    SUSPECT_JOB_RETRY_DELAY: timedelta
+    """How long it waits before that."""
+    JOB_CANCELLATION_TIMEOUT: timedelta
+    """How long a job may clean up when it has to end, unless its options say otherwise."""
+    ZOMBIE_GRACE: timedelta
+    """How long the transaction of a lost attempt may hold its row before its database session is ended."""
+    HISTORY_RETENTION: timedelta | None
+    """How long history is kept. None: for ever."""
+    LOG_RETENTION: timedelta | None
+    """How long the log lines of jobs are kept. None: for ever."""
+    JOB_RETENTION: timedelta | None
+    """How long finished jobs are kept, with their attempts. None: for ever."""
+    MAX_MESSAGE_BYTES: int
+    """How large a message, a saved state or a result may be, as JSON. Larger things belong elsewhere; store
+    where."""
+    AUTODISCOVER_MODULE: str
+    """The module of each installed app in which its job consumers are defined."""
+
+    _read_from: Mapping[str, Any]
+    _values: dict[str, Any]
+
+    def __init__(self) -> None:
+        self._forget({})
+
+    def __getattr__(self, key: str) -> Any:
+        if key not in KEYS:
+            raise AttributeError(f"jobsaga has no setting {key!r}.{_suggestion(key)}")
+        given = _given()
+        if given is not self._read_from:
+            self._forget(given)
+        values = self._values
+        if key not in values:
+            values[key] = _read(key, given)
+        return values[key]
+
+    def __setattr__(self, key: str, value: object) -> None:
+        raise AttributeError(f'Set JOBSAGA["{key}"] in the settings file; in a test, override JOBSAGA.')
+
+    def _forget(self, given: Mapping[str, Any]) -> None:
+        """Another dict in the site's settings: read everything anew."""
+        self.__dict__.update(_values={}, _read_from=given)
+
+
+settings = Settings()
+
+
+def problems() -> Iterator[tuple[str, str]]:
+    """All that is wrong with the settings: (key, text) for each. Read by ``manage.py check``."""
+    try:
+        given = _given()
+    except ImproperlyConfigured as error:
+        yield NAME, str(error)
+        return
+    for key in given:
+        if key not in KEYS:
+            yield key, f'JOBSAGA["{key}"] is unknown.{_suggestion(key)}'
+    for key in KEYS:
+        try:
+            _read(key, given)
+        except ImproperlyConfigured as error:
+            yield key, str(error)
+
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _given() -> Mapping[str, Any]:
+    given = getattr(django_settings, NAME, _NOTHING)
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"JOBSAGA must be a dict, not {given!r}.")
+    return given
+
+
+def _read(key: str, given: Mapping[str, Any]) -> Any:
+    default, read = KEYS[key]
+    try:
+        return read(given.get(key, default))
+    except ValueError as problem:
+        raise ImproperlyConfigured(f'JOBSAGA["{key}"] {problem}.') from None
+
+
+def _suggestion(key: str) -> str:
+    near = near_matches(str(key), KEYS)
+    return f" Did you mean {near[0]}?" if near else f" Known are: {', '.join(KEYS)}."

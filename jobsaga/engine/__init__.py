@@ -1,0 +1,1 @@
+"""The deciding: one engine that locks, applies, allocates, writes and sends."""

@@ -1,0 +1,199 @@
+"""What ``runjobworker`` starts: an instance that runs jobs, a saga host that decides, or both.
+
+With both, the saga host is a process of its own: a busy Python thread beside the instance's selector would
+cut its speed to a small part. Only ``--isolation inline`` keeps everything in one process, with the saga host
+in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Thread
+
+from django.core.management.base import CommandError
+from django.db import Error, connections
+
+from jobsaga.conf import settings
+from jobsaga.consumers import JobConsumerDefinition, consumers
+from jobsaga.engine import process
+from jobsaga.engine.host import SagaHost
+from jobsaga.engine.site import make_engine
+from jobsaga.exceptions import UnknownJobType
+from jobsaga.store.probes import is_idle
+from jobsaga.store.sqlite import prepare
+from jobsaga.transport import default_transport
+from jobsaga.worker.connections import close_stale_connections
+from jobsaga.worker.executor import Executor
+from jobsaga.worker.inline import InlineExecutor
+from jobsaga.worker.instance import DatabaseTime
+from jobsaga.worker.worker import Worker
+
+logger = logging.getLogger("jobsaga.worker")
+
+IDLE_CHECK_EVERY = 0.3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options of the command."""
+
+    sagas: bool = True
+    jobs: bool = True
+    job_types: Sequence[str] = ()
+    concurrency: int | None = None
+    isolation: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+    until_idle: bool = False
+    grace: float = 5.0
+
+
+def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
+    """Run what the plan says until it is stopped; *on_stop* is given the function that stops it."""
+    _check_database()
+    if not plan.jobs:
+        host = SagaHost(make_engine())
+        on_stop(
+            lambda: Thread(target=host.stop).start()
+        )  # a signal handler must not take the lock of an Event
+        _run_sagas_only(host, plan)
+        return
+    sagas = _sagas_beside(plan)
+    worker = _worker(plan, sagas)
+    on_stop(worker.stop)
+    try:
+        worker.run()
+    finally:
+        sagas.close()
+
+
+def _run_sagas_only(host: SagaHost, plan: Plan) -> None:
+    if plan.until_idle:
+        Thread(target=_stop_when_idle, args=(host,), daemon=True).start()
+    host.run()
+
+
+def _stop_when_idle(host: SagaHost) -> None:
+    while not host.stopping.wait(IDLE_CHECK_EVERY):
+        if _seems_idle(None):
+            host.stop()
+    connections.close_all()
+
+
+class SagasBeside:
+    """The saga host beside an instance: none, a thread, or a process that is started again when it ends."""
+
+    def __init__(self, kind: str) -> None:
+        self._process: subprocess.Popen[bytes] | None = process.start() if kind == "process" else None
+        self._host: SagaHost | None = SagaHost(make_engine()) if kind == "thread" else None
+        self._thread = Thread(target=self._run, name="jobsaga-sagas", daemon=True)
+        if self._host:
+            self._thread.start()
+
+    def look_after(self) -> None:
+        """Start the process again if it has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            logger.error("The saga host ended with %s: another is started", self._process.returncode)
+            self._process = process.start()
+
+    def close(self) -> None:
+        """End it: it finishes its lap."""
+        if self._process is not None and self._process.stdin:
+            self._process.stdin.close()
+            self._process.wait(timeout=30)
+        if self._host:
+            self._host.stop()
+            self._thread.join(30)
+
+    def _run(self) -> None:
+        assert self._host is not None
+        self._host.run()
+        connections.close_all()
+
+
+def _sagas_beside(plan: Plan) -> SagasBeside:
+    if not plan.sagas:
+        return SagasBeside("none")
+    return SagasBeside("thread" if plan.isolation == "inline" else "process")
+
+
+def _worker(plan: Plan, sagas: SagasBeside) -> Worker:
+    definitions = _definitions(plan.job_types)
+    names = [each.type_name for each in definitions]
+    watch = IdleWatch(names) if plan.until_idle else None
+
+    def make_executor(clock: DatabaseTime) -> Executor:
+        if plan.isolation == "inline":
+            return InlineExecutor(now=clock.now, instance_properties=plan.properties)
+        from jobsaga.worker.children import ChildProcesses
+
+        return ChildProcesses(now=clock.now, instance_properties=plan.properties, isolation=plan.isolation)
+
+    def between() -> None:
+        sagas.look_after()
+        if watch is not None and worker.instance is not None and watch.is_idle() and worker.instance.is_idle:
+            worker.stop()
+
+    worker = Worker(
+        make_executor,
+        default_transport(),
+        definitions,
+        properties=plan.properties,
+        concurrency=plan.concurrency,
+        grace=plan.grace,
+        between=between,
+    )
+    return worker
+
+
+class IdleWatch:
+    """Asks the database, not too often, whether there is anything left to do."""
+
+    def __init__(self, job_types: Sequence[str]) -> None:
+        self.job_types, self._asked_at = job_types, 0.0
+
+    def is_idle(self) -> bool:
+        """Whether no job of these types can be or is being run."""
+        if time.monotonic() - self._asked_at < IDLE_CHECK_EVERY:
+            return False
+        self._asked_at = time.monotonic()
+        return _seems_idle(self.job_types)
+
+
+def _seems_idle(job_types: Sequence[str] | None) -> bool:
+    """A database that is away says nothing."""
+    try:
+        return is_idle(settings.DATABASE, job_types)
+    except Error as error:
+        logger.warning("Cannot see whether there is anything left to do: %s", error)
+        return False
+    finally:
+        close_stale_connections()
+
+
+def _definitions(names: Sequence[str]) -> list[JobConsumerDefinition]:
+    if problems := consumers.problems():
+        raise CommandError("\n".join(str(problem.error) for problem in problems))
+    try:
+        found = [consumers.for_type_name(name) for name in names] if names else consumers.all()
+    except UnknownJobType as error:
+        raise CommandError(str(error)) from error
+    if not found:
+        raise CommandError(
+            f"There is no job consumer to run. Write one in the {settings.AUTODISCOVER_MODULE}.py of an installed app."
+        )
+    return found
+
+
+def _check_database() -> None:
+    alias = settings.DATABASE
+    prepare(alias)
+    with connections[alias].cursor() as cursor:
+        tables = connections[alias].introspection.table_names(cursor)
+    if "jobsaga_jobsaga" not in tables:
+        raise CommandError(
+            f"The tables of jobsaga are missing: run manage.py migrate --database {alias} first."
+        )

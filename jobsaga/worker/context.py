@@ -1,0 +1,200 @@
+"""What a job sees of the world: its message, its past, its way to report, and the wish that it should end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Generic, Protocol, TypeVar, overload
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+
+from jobsaga import payload
+from jobsaga.clock import SystemClock
+from jobsaga.conf import settings
+from jobsaga.exceptions import AttemptSuperseded
+from jobsaga.messages import Message, StartJob, WriteJobLog
+from jobsaga.options import JobOptions
+from jobsaga.properties import Properties
+from jobsaga.worker.progress import ProgressTracker
+from jobsaga.worker.token import CancellationToken
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+STATUS_LENGTH = 100
+
+
+class SaveCheckpoint(Protocol):
+    """Stores a job's state in the caller's transaction; False when the attempt was superseded."""
+
+    def __call__(self, job_id: UUID, attempt_id: UUID, state: Any, *, advanced: bool) -> bool:
+        """Save ``state``; ``advanced``: it is another than the attempt was started with."""
+
+
+def _save_in_database(job_id: UUID, attempt_id: UUID, state: Any, *, advanced: bool) -> bool:
+    from jobsaga.store import checkpoint
+
+    return checkpoint.save(job_id, attempt_id, state, advanced=advanced)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What the process in which an attempt runs does for it.
+
+    ``say`` hands on a message for the sagas; ``progress_due`` sees to it that a tracker is flushed in time.
+    """
+
+    say: Callable[[Message], None]
+    progress_due: Callable[[ProgressTracker], None]
+    now: Callable[[], datetime] = SystemClock().now
+    monotonic: Callable[[], float] = SystemClock().monotonic
+    save_checkpoint: SaveCheckpoint = _save_in_database
+    instance_properties: Properties = field(default_factory=Properties)
+
+
+class JobContext(Generic[T]):
+    """Handed to ``run``: everything a job may ask and say. It belongs to this attempt and this process."""
+
+    def __init__(
+        self,
+        start: StartJob,
+        job: T,
+        options: JobOptions,
+        host: Host,
+        token: CancellationToken,
+        progress: ProgressTracker,
+    ) -> None:
+        self._start, self._job, self._options, self._host = start, job, options, host
+        self._token, self._progress = token, progress
+        self._begun = host.monotonic()
+        self._log_lines = count(1)
+
+    @property
+    def job(self) -> T:
+        """The message that was submitted."""
+        return self._job
+
+    @property
+    def job_id(self) -> UUID:
+        """The job's id, the same in all attempts."""
+        return self._start.job_id
+
+    @property
+    def attempt_id(self) -> UUID:
+        """The id of this attempt."""
+        return self._start.attempt_id
+
+    @property
+    def retry_attempt(self) -> int:
+        """How often the job was started again: 0 in the first attempt."""
+        return self._start.retry_attempt
+
+    @property
+    def run(self) -> int:
+        """Which run of a recurring job this is, counted from 1."""
+        return self._start.run
+
+    @property
+    def last_progress_value(self) -> float | None:
+        """How far the attempt before this one got; None if it said nothing."""
+        return self._start.progress_value
+
+    @property
+    def last_progress_limit(self) -> float | None:
+        """The limit that belonged to it."""
+        return self._start.progress_limit
+
+    @property
+    def elapsed_time(self) -> timedelta:
+        """How long this attempt has been running."""
+        return timedelta(seconds=self._host.monotonic() - self._begun)
+
+    @property
+    def job_properties(self) -> Properties:
+        """The properties the job was submitted with. Keys are found whatever their case."""
+        return Properties(self._start.properties)
+
+    @property
+    def job_type_properties(self) -> Properties:
+        """The properties of the job type, from the consumer's options."""
+        return self._options.job_type_properties
+
+    @property
+    def instance_properties(self) -> Properties:
+        """The properties of this worker: the consumer's options, and over them the worker's own."""
+        return self._options.instance_properties.merged(self._host.instance_properties)
+
+    @property
+    def cancellation_token(self) -> CancellationToken:
+        """Whether the job should end; it can be waited for."""
+        return self._token
+
+    def raise_if_cancellation_requested(self) -> None:
+        """Raise JobCancellation if the job should end."""
+        self._token.raise_if_cancellation_requested()
+
+    def set_job_progress(self, value: float, limit: float | None = None, message: str = "") -> None:
+        """Say how far the job is; ``limit`` is the value at its end (None: as it was).
+
+        May be called as often as you like: few of the values are sent. Raises ValueError for what is no finite
+        number.
+        """
+        self._progress.set(value, limit, message)
+
+    def save_job_state(self, state: object) -> None:
+        """Save what the next attempt should know, in your transaction: it is saved if that commits.
+
+        Raises InvalidMessage for what cannot be stored, AttemptSuperseded if another attempt owns the job now;
+        your transaction is then set to roll back.
+        """
+        plain = payload.encode_value(state, "job state", max_bytes=settings.MAX_MESSAGE_BYTES)
+        advanced = plain != self._start.job_state
+        if not self._host.save_checkpoint(self.job_id, self.attempt_id, plain, advanced=advanced):
+            _roll_back()
+            raise AttemptSuperseded
+
+    async def asave_job_state(self, state: object) -> None:
+        """``save_job_state`` for async jobs."""
+        await sync_to_async(self.save_job_state)(state)
+
+    @overload
+    def try_get_job_state(self) -> Any: ...
+    @overload
+    def try_get_job_state(self, type_: type[S]) -> S | None: ...
+    def try_get_job_state(self, type_: type[Any] | None = None) -> Any:
+        """The state that the attempts before this one saved last; None if there is none.
+
+        With a type (a dataclass, ...) an object of that type. Raises InvalidMessage if it is not one.
+        """
+        state = deepcopy(self._start.job_state)
+        return state if state is None or type_ is None else payload.decode(type_, state, "job state")
+
+    def log(self, message: str, *, status: str = "", **data: object) -> None:
+        """Write a line into the job's own log, which is kept with its history.
+
+        Raises InvalidMessage for data that cannot be stored.
+        """
+        plain = payload.encode_value(data, "log", max_bytes=settings.MAX_MESSAGE_BYTES) if data else None
+        line = WriteJobLog(
+            job_id=self.job_id,
+            attempt_id=self.attempt_id,
+            timestamp=self._host.now(),
+            sequence=next(self._log_lines),
+            message=payload.safe_text(str(message)),
+            status=payload.safe_text(str(status), STATUS_LENGTH),
+            data=plain,
+        )
+        self._host.say(line)
+
+
+def _roll_back() -> None:
+    """A swallowed AttemptSuperseded must not commit what the job wrote besides."""
+    from django.db import transaction
+
+    connection = transaction.get_connection(settings.DATABASE)
+    if connection.in_atomic_block:
+        connection.set_rollback(True)

@@ -1,0 +1,279 @@
+"""One worker instance, from its registration to its end. It owns lease, transport and reports; it runs no user
+code.
+
+Threads
+  main        asks the executor what is to be said, hands it what is to be started; touches no database
+  receiver    takes start messages and cancels, claims the attempts
+  reporter    sends what is said to the sagas
+  heartbeat   renews the lease and compares both sides' lists of attempts
+
+The comparison, both ways: running here but not wanted there is killed; canceled there is asked to end; ended
+here but open there is said again; taken here according to the database but unknown here is reported. So a
+message that was lost is made good within a heartbeat.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from jobsaga.clock import Clock, SystemClock
+from jobsaga.conf import settings
+from jobsaga.consumers import JobConsumerDefinition
+from jobsaga.ids import uuid7
+from jobsaga.messages import (
+    CancelJobAttempt,
+    CancelKind,
+    Ended,
+    JobAttemptCanceled,
+    LimitKind,
+    Message,
+    SetConcurrentJobLimit,
+    StartJob,
+)
+from jobsaga.models.workers import InstanceState
+from jobsaga.store.instances import Beat, InstanceStore
+from jobsaga.store.upkeep import look_after
+from jobsaga.transport.base import SAGA, Transport, instance_endpoint
+from jobsaga.worker.executor import Executor
+from jobsaga.worker.lease import Lease
+from jobsaga.worker.receiver import Receiver
+from jobsaga.worker.reporter import Reporter
+from jobsaga.worker.roster import Roster
+
+logger = logging.getLogger("jobsaga.worker")
+
+SHUTDOWN_REASON = "Job Service Shutdown"
+POLL = 0.5
+
+
+class GiveUp(NamedTuple):
+    """End this attempt: nobody waits for it."""
+
+    attempt_id: UUID
+
+
+class DatabaseTime:
+    """The database's clock, as well as it is known here: this machine's, put right at each heartbeat."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self._offset = clock, timedelta(0)
+
+    def now(self) -> datetime:
+        """The database's time, by estimate."""
+        return self.clock.now() + self._offset
+
+    def learn(self, now: datetime) -> None:
+        """The database just said that it is *now*."""
+        self._offset = now - self.clock.now()
+
+
+class Instance:
+    """One life of a worker: ``run`` returns when it was stopped, or its lease was lost."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        transport: Transport,
+        definitions: Sequence[JobConsumerDefinition],
+        *,
+        instance_id: UUID | None = None,
+        time: DatabaseTime | None = None,
+        clock: Clock | None = None,
+        properties: Mapping[str, Any] | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        self.id = instance_id or uuid7()
+        self.clock = clock or SystemClock()
+        self.time = time or DatabaseTime(self.clock)
+        self.executor, self.transport, self.definitions = executor, transport, definitions
+        self.properties, self.concurrency = dict(properties or {}), concurrency
+        self.endpoint = instance_endpoint(self.id)
+        self.store = InstanceStore(settings.DATABASE, self.id, settings.HEARTBEAT_TIMEOUT)
+        self.lost = False
+        self._inbox: deque[StartJob | CancelJobAttempt | GiveUp] = deque()
+        self.roster = Roster()
+        self._stopping = False
+        self.reporter = Reporter(transport, after=close_stale_connections)
+        self.receiver = Receiver(
+            transport,
+            self.endpoint,
+            transaction=self.store.transaction,
+            claim=self._claim,
+            deliver=self._deliver,
+            after=close_stale_connections,
+        )
+        self.lease = self._make_lease()
+
+    def _make_lease(self) -> Lease:
+        return Lease(
+            self._beat,
+            self._compare,
+            clock=self.clock,
+            interval=settings.HEARTBEAT_INTERVAL.total_seconds(),
+            lease=settings.HEARTBEAT_TIMEOUT.total_seconds(),
+            waits_are_fine=self.store.has_one_writer,
+            after=close_stale_connections,
+        )
+
+    # One life
+
+    def begin(self) -> None:
+        """Register, announce the job types, and start the threads."""
+        self.time.learn(self.store.register(socket.gethostname(), os.getpid(), _version(), self.properties))
+        self.transport.send([(SAGA, self._limit(each, LimitKind.CONFIGURED)) for each in self.definitions])
+        for part in (self.lease, self.reporter, self.receiver):
+            part.start()
+        logger.info("Worker %s is ready for %d job types", self.id, len(self.definitions))
+
+    def run_once(self, timeout: float = POLL) -> None:
+        """One round: hand on what came, collect what is to be said."""
+        self._hand_on()
+        self.reporter.say(self.executor.poll(timeout))
+        self.roster.note(self.executor.running())
+        self.reporter.say([self._given_up(*each) for each in self.roster.bury().items()])
+        if self.lease.is_over and not self.lost:
+            logger.error("Worker %s has lost its lease: all its jobs are ended here", self.id)
+            self.lost = True
+            self.executor.kill_all()
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs, nothing was taken, nothing is left to say."""
+        return self.roster.is_empty and self.reporter.flush(0)
+
+    def stop_taking(self) -> None:
+        """Say that no more jobs shall come, and give those back that were not started."""
+        self._stopping = True
+        _try(lambda: self.store.set_state(InstanceState.STOPPING), "say that it is stopping")
+        self._hand_on()
+
+    def cancel_all(self) -> None:
+        """Ask everything that runs to save and end: it goes on elsewhere."""
+        for attempt_id in self.executor.running():
+            self.executor.cancel(attempt_id, CancelKind.SHUTDOWN, SHUTDOWN_REASON)
+
+    def end(self, timeout: float) -> None:
+        """The last words, and out: at most *timeout* seconds for what is left to say."""
+        left = self.executor.running() - self.roster.killed
+        self.executor.kill_all()
+        self.receiver.close()
+        if not self.lost:
+            self.reporter.say(
+                [self._ended(self.roster.job_of(each), each, CancelKind.SHUTDOWN) for each in left]
+            )
+            _try(self.receiver.receive, "give back what it was told last")
+            self._hand_on()
+            self.reporter.say(self.executor.poll(0))
+            logger.info("Worker %s ends with %d jobs unfinished", self.id, len(left))
+            if not self.reporter.flush(timeout):
+                logger.warning("Not all reports could be sent: the sagas will find the jobs lost")
+            _try(self._leave, "say that it has stopped")
+        self.lease.close()
+        self.reporter.close()
+        self.executor.close()
+
+    def _leave(self) -> None:
+        self.lease.close()  # a heartbeat after this would be refused, and taken for a lost lease
+        self.transport.send([(SAGA, self._limit(each, LimitKind.STOPPED)) for each in self.definitions])
+        self.transport.drop(self.endpoint)
+        self.store.set_state(InstanceState.STOPPED)
+
+    # What comes in
+
+    def _claim(self, attempts: list[UUID]) -> set[UUID]:
+        self.roster.claim(attempts)
+        claimed = self.store.claim(attempts, self.time.now())
+        self.roster.unclaim(set(attempts) - claimed)
+        return claimed
+
+    def _deliver(self, messages: Iterable[StartJob | CancelJobAttempt | GiveUp]) -> None:
+        self._inbox.extend(messages)
+        self.executor.wake()
+
+    def _hand_on(self) -> None:
+        while self._inbox:
+            message = self._inbox.popleft()
+            if isinstance(message, StartJob):
+                self._start(message)
+            elif isinstance(message, CancelJobAttempt):
+                self.executor.cancel(message.attempt_id, CancelKind.USER, message.reason)
+            elif self.roster.kill(message.attempt_id):
+                self.executor.kill(message.attempt_id)
+
+    def _start(self, start: StartJob) -> None:
+        if self._stopping or self.lost:
+            self.reporter.say([self._ended(start.job_id, start.attempt_id, CancelKind.NOT_STARTED)])
+        else:
+            self.executor.start(start)
+            self.roster.started(start, self.executor.running())
+        self.roster.unclaim([start.attempt_id])
+
+    # Both sides compared, in the heartbeat's thread
+
+    def _beat(self) -> Beat | None:
+        self.roster.before_the_beat()
+        return self.store.beat([each.type_name for each in self.definitions])
+
+    def _compare(self, beat: Beat) -> None:
+        """What differs is put right through the inbox and the reporter."""
+        self.time.learn(beat.now)
+        self.reporter.settle({each.attempt_id for each in beat.attempts})
+        differences = self.roster.compare(beat.attempts, self.reporter.has_ended)
+        self.reporter.say(differences.unknown)
+        self._deliver([*differences.canceled, *map(GiveUp, differences.unwanted)])
+
+    # What is said
+
+    def _given_up(self, attempt_id: UUID, job_id: UUID) -> Ended:
+        return self._ended(job_id, attempt_id, CancelKind.USER, "It was given up, and ended by its worker")
+
+    def _ended(
+        self, job_id: UUID, attempt_id: UUID, kind: CancelKind, reason: str = SHUTDOWN_REASON
+    ) -> Ended:
+        return JobAttemptCanceled(
+            job_id=job_id, attempt_id=attempt_id, timestamp=self.time.now(), reason=reason, kind=kind
+        )
+
+    def _limit(self, definition: JobConsumerDefinition, kind: LimitKind) -> Message:
+        options = definition.options
+        limit = options.concurrent_job_limit
+        return SetConcurrentJobLimit(
+            job_type=definition.type_name,
+            kind=kind,
+            instance_id=self.id,
+            concurrent_job_limit=min(limit, self.concurrency) if self.concurrency else limit,
+            global_concurrent_job_limit=options.global_concurrent_job_limit,
+            job_type_properties=options.job_type_properties.to_dict(),
+            instance_properties={**options.instance_properties.to_dict(), **self.properties},
+        )
+
+
+def close_stale_connections() -> None:
+    """Between two uses of this thread's connections: drop what is broken."""
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        look_after(connection)
+
+
+def _try(what: Any, purpose: str) -> None:
+    try:
+        what()
+    except Exception:
+        logger.exception("This worker could not %s", purpose)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("jobsaga")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,216 @@
+"""A process child: one job at a time, in the main thread, and as nobody had been there before."""
+
+from __future__ import annotations
+
+import _thread
+import contextvars
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+from threading import enumerate as all_threads
+from threading import get_ident
+from typing import Any
+
+from jobsaga.messages import Message, StartJob
+from jobsaga.properties import Properties
+from jobsaga.worker import connections, linux
+from jobsaga.worker.child import Child
+from jobsaga.worker.context import Host, JobContext
+from jobsaga.worker.runner import Attempt
+from jobsaga.worker.wire import Channel, Idle
+
+OWN_THREADS = 2  # the reader and the flusher
+THREAD_GRACE = 0.05
+MEMORY_GROWTH = 256 * 1024 * 1024
+"""A child that has grown by so much in its jobs is replaced: a new one takes milliseconds."""
+
+
+class LastCall:
+    """Raises JobCancellation in user code when a last call arrives: once per attempt, and never elsewhere.
+
+    While the main thread writes a frame, the exception waits: half a frame would end the conversation. What the
+    job has started is told by SIGTERM, and by this process itself: of two signals from outside at once one may go
+    to another thread, which can take both, and then the main thread is not woken from what it waits for.
+    """
+
+    def __init__(self) -> None:
+        self._main, self._pid = get_ident(), os.getpid()
+        self._attempt: Attempt | None = None
+        self._writing = self._waits = False
+        self._kinds = {number: kind for kind, number in linux.LAST_CALL.items()}
+        for number in self._kinds:
+            signal.signal(number, self._hear)
+
+    @contextmanager
+    def kept_from_new_threads(self) -> Iterator[None]:
+        """Threads that start in the block never take a last call: it is for the main thread."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._kinds)
+        yield
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._kinds)
+
+    def arm(self, attempt: Attempt) -> None:
+        """User code begins."""
+        self._waits, self._attempt = False, attempt
+
+    def disarm(self) -> None:
+        """User code has ended."""
+        self._attempt = None
+
+    def undisturbed(self, send: Callable[[Message], None]) -> Callable[[Message], None]:
+        """``send``, which is not torn apart."""
+
+        def send_undisturbed(message: Message) -> None:
+            if get_ident() != self._main:
+                return send(message)
+            self._writing = True
+            try:
+                send(message)
+            finally:
+                self._writing = False
+            if self._waits:
+                self._raise()
+            return None
+
+        return send_undisturbed
+
+    def _hear(self, number: int, frame: object) -> None:
+        if self._attempt is None or os.getpid() != self._pid:
+            return
+        # The reader thread may not have got so far, if the job holds the interpreter.
+        self._attempt.token.cancel(self._kinds[number], "")
+        linux.kill_group(self._pid, signal.SIGTERM)
+        if self._writing:
+            self._waits = True
+        else:
+            self._raise()
+
+    def _raise(self) -> None:
+        attempt, self._attempt, self._waits = self._attempt, None, False
+        if attempt is not None:
+            attempt.token.raise_if_cancellation_requested()
+
+
+class ProcessAttempt(Attempt):
+    """An attempt that hears the last call."""
+
+    last_call: LastCall
+
+    def call(self, context: JobContext[Any]) -> Any:
+        """Run user code."""
+        self.last_call.arm(self)
+        try:
+            return super().call(context)
+        finally:
+            self.last_call.disarm()
+
+
+class ProcessChild(Child):
+    """Takes one start message after the other."""
+
+    def __init__(self, channel: Channel, instance_properties: Properties) -> None:
+        self._last_call = LastCall()
+        super().__init__(channel, instance_properties)
+        self._inbox: SimpleQueue[ProcessAttempt] = SimpleQueue()
+        connections.forbid_pools()
+
+    def make_host(self, say: Callable[[Message], None], instance_properties: Properties) -> Host:
+        """As in any child, but no frame is torn apart by a last call."""
+        return super().make_host(self._last_call.undisturbed(say), instance_properties)
+
+    def make_attempt(self, start: StartJob) -> Attempt:
+        """One that hears the last call."""
+        attempt = ProcessAttempt(start, self.host)
+        attempt.last_call = self._last_call
+        return attempt
+
+    def begin(self, attempts: list[Attempt]) -> None:
+        """Leave them to the main thread."""
+        for attempt in attempts:
+            self._inbox.put(attempt)  # type: ignore[arg-type]
+
+    def serve(self) -> None:
+        """Run a job, say how it ended, tidy up, wait for the next."""
+        pid = os.getpid()
+        house = House()
+        with self._last_call.kept_from_new_threads():
+            self.flusher.start()
+            self.say_ready()
+        while True:
+            attempt = self._inbox.get()
+            last_word = contextvars.copy_context().run(self._run, attempt)
+            if os.getpid() != pid:
+                os._exit(0)  # a copy that the job forked, and that came back from user code
+            flush_output()
+            self.channel.send(last_word)
+            self.attempts.pop(attempt.start.attempt_id, None)
+            del attempt, last_word
+            self.channel.send(Idle(retire=house.tidy_up()))
+
+    def _run(self, attempt: ProcessAttempt) -> Message:
+        connections.work_for(attempt.start.attempt_id, whole_process=True)
+        return attempt.run()
+
+
+class House:
+    """How a job finds the process, and how it has to be left."""
+
+    def __init__(self) -> None:
+        self._directory, self._umask = os.getcwd(), os.umask(0)
+        os.umask(self._umask)
+        self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._memory = linux.resident_bytes()
+
+    def tidy_up(self) -> str:
+        """Put everything back; returns what cannot be put back, in words."""
+        try:
+            connections.reset_connections()
+            os.chdir(self._directory)
+            os.umask(self._umask)
+            self._restore_handlers()
+            return self._leftovers()
+        except Exception as error:  # noqa: BLE001 - then this process is of no use any more
+            return f"it cannot be tidied up: {error!r}"
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+    def _leftovers(self) -> str:
+        if not _threads_end():
+            names = [thread.name for thread in all_threads() if not thread.name.startswith("jobsaga-")]
+            return f"its job left threads behind ({', '.join(names[1:]) or 'unknown to threading'})"
+        if _has_children():
+            return "its job left child processes behind"
+        if linux.resident_bytes() - self._memory > MEMORY_GROWTH:
+            return "it has grown too large"
+        return ""
+
+
+def flush_output() -> None:
+    """Nothing of a job's output may be left in a buffer."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+def _threads_end() -> bool:
+    """Is no thread left of the job's? One that has nothing to do any more gets a moment to end."""
+    deadline = time.monotonic() + THREAD_GRACE
+    while _thread._count() > OWN_THREADS:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

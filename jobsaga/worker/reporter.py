@@ -1,0 +1,112 @@
+"""What the instance says to the sagas: kept until it has been sent, and, for last words, until it took effect.
+
+One thread sends, in batches, and tries for ever while the transport is away: a broker or database that is
+gone when a job ends must not turn success into failure. The last word on each attempt is kept on after
+that, until a heartbeat shows that the database no longer waits for it; then it is sent again if need be.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from threading import Condition, Event, Thread
+from uuid import UUID
+
+from jobsaga.messages import Ended, Message
+from jobsaga.transport.base import SAGA, Transport
+
+logger = logging.getLogger("jobsaga.worker")
+
+BATCH = 1000
+FIRST_PAUSE, LAST_PAUSE = 0.05, 2.0
+
+
+class Reporter:
+    """Sends messages to the saga endpoint, in order. ``say`` may be called by any thread."""
+
+    def __init__(self, transport: Transport, after: Callable[[], None] = lambda: None) -> None:
+        self.transport, self._after = transport, after
+        self._waiting: deque[Message] = deque()
+        self._outcomes: dict[UUID, Ended] = {}
+        self._changed = Condition()
+        self._sending = False
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="jobsaga-reporter", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def say(self, messages: Iterable[Message]) -> None:
+        """Send these, after all that was said before."""
+        with self._changed:
+            for message in messages:
+                self._waiting.append(message)
+                if isinstance(message, Ended):
+                    self._outcomes[message.attempt_id] = message
+            self._changed.notify_all()
+
+    def has_ended(self, attempt_id: UUID) -> bool:
+        """Whether the last word on this attempt was said here and has not yet been seen to take effect."""
+        return attempt_id in self._outcomes
+
+    def settle(self, still_open: set[UUID]) -> None:
+        """The database waits for these attempts: say their last words again, forget the others."""
+        with self._changed:
+            said = {message.attempt_id for message in self._waiting if isinstance(message, Ended)}
+            for attempt_id in list(self._outcomes):
+                if attempt_id in said:
+                    continue
+                if attempt_id in still_open:
+                    self._waiting.append(self._outcomes[attempt_id])
+                else:
+                    del self._outcomes[attempt_id]
+            self._changed.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything was sent; False if that took too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._sending, timeout)
+
+    def close(self) -> None:
+        """Stop sending. What was not sent is lost: flush first."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            batch = self._next()
+            if not batch:
+                continue
+            try:
+                self.transport.send([(SAGA, message) for message in batch])
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                failures += 1
+                pause = min(LAST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
+                logger.warning("Reports could not be sent, tried again in %.1f s: %s", pause, error)
+                self._give_back(batch)
+                self._closing.wait(pause)
+            self._after()
+            self._done()
+
+    def _next(self) -> list[Message]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing.is_set(), 1.0)
+            count = min(BATCH, len(self._waiting))
+            self._sending = count > 0
+            return [self._waiting.popleft() for _ in range(count)]
+
+    def _give_back(self, batch: list[Message]) -> None:
+        with self._changed:
+            self._waiting.extendleft(reversed(batch))
+
+    def _done(self) -> None:
+        with self._changed:
+            self._sending = False
+            self._changed.notify_all()
