@@ -1,0 +1,1 @@
+"""What a site's code calls, on the test's database."""

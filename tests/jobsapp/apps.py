@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class JobsAppConfig(AppConfig):
+    """Found in INSTALLED_APPS as ``tests.jobsapp``; job types begin with ``jobsapp.``"""
+
+    name = "tests.jobsapp"
+    label = "jobsapp"

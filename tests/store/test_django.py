@@ -1,0 +1,16 @@
+"""The contract, filled by the test's database."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobsaga.clock import ManualClock
+from tests.engine.places import DatabasePlace
+from tests.store.contract import StoreContract
+
+
+@pytest.mark.django_db
+class TestDjangoStore(StoreContract):
+    @pytest.fixture
+    def place(self) -> DatabasePlace:
+        return DatabasePlace(ManualClock())

@@ -1,0 +1,14 @@
+"""The contract, filled by plain memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.places import MemoryPlace
+from tests.store.contract import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def place(self) -> MemoryPlace:
+        return MemoryPlace()

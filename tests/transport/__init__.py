@@ -1,0 +1,5 @@
+"""One suite for every transport."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.transport.contract")
