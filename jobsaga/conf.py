@@ -70,6 +70,7 @@ KEYS: dict[str, Key] = {
     "SUSPECT_JOB_RETRY_DELAY": Key(1, _from_zero),
     "JOB_CANCELLATION_TIMEOUT": Key(30, as_duration),
     "ZOMBIE_GRACE": Key(3, _from_zero),
+    "MISFIRE_GRACE": Key(60, _from_zero),
     "HISTORY_RETENTION": Key(None, _or_none(as_duration)),
     "LOG_RETENTION": Key(timedelta(days=30), _or_none(as_duration)),
     "JOB_RETENTION": Key(timedelta(days=30), _or_none(as_duration)),
@@ -106,6 +107,8 @@ class Settings:
     """How long a job may clean up when it has to end, unless its options say otherwise."""
     ZOMBIE_GRACE: timedelta
     """How long the transaction of a lost attempt may hold its row before its database session is ended."""
+    MISFIRE_GRACE: timedelta
+    """How late a run of a recurring job may start before it counts as missed (see its ``misfire``)."""
     HISTORY_RETENTION: timedelta | None
     """How long history is kept. None: for ever."""
     LOG_RETENTION: timedelta | None

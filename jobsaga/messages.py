@@ -24,6 +24,8 @@ import msgspec
 
 Address = Literal["job", "attempt", "job_type", "history", "instance"]
 Json = dict[str, Any]
+#: What becomes of an occurrence that nobody could start in time: it runs late, once; or it is left out.
+Misfire = Literal["run_once", "skip"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type", omit_defaults=True):
@@ -98,15 +100,56 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     properties: Json = {}
     headers: Json = {}
     priority: int = 0
+    #: At most so many of one key run at a time; "": no key.
+    concurrency_key: str = ""
+    #: Not before this time. Said again with another time, while the job waits for it: then.
     start_at: datetime | None = None
     actor: str = ""
 
 
-class CancelJob(Message, frozen=True, kw_only=True):
-    """End the job as Canceled, unless it has completed."""
+class AddOrUpdateRecurringJob(Message, frozen=True, kw_only=True):
+    """Run this job whenever its schedule says so. Said again it changes what is different, from now on."""
+
+    job_id: UUID
+    job_type: str
+    name: str
+    message: Json | None = None
+    message_version: int = 1
+    properties: Json = {}
+    headers: Json = {}
+    priority: int = 0
+    concurrency_key: str = ""
+    #: The schedule as ``jobsaga.schedule.as_cron`` gives it.
+    cron: str
+    time_zone: str = "UTC"
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    misfire: Misfire = "run_once"
+    #: Whether it stands in the code, as ``@recurring``, and not in a call.
+    declared: bool = False
+    actor: str = ""
+
+
+class CancelRecurringJob(Message, frozen=True, kw_only=True):
+    """End the recurrence, and the run that is under way. The same name can be added again."""
 
     job_id: UUID
     reason: str = ""
+    actor: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.reason or "Cancellation Requested"
+
+
+class CancelJob(Message, frozen=True, kw_only=True):
+    """End the job as Canceled, unless it has completed. Of a recurring job it ends one run: this one, if a
+    *run* is given; else the one that is under way, or the next.
+    """
+
+    job_id: UUID
+    reason: str = ""
+    run: int | None = None
     actor: str = ""
 
     @property
@@ -387,7 +430,7 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 #: What may arrive at the saga endpoint from outside.
 ToSagas = (
-    CancelJob | RetryJob | RunJob | FinalizeJob
+    CancelJob | RetryJob | RunJob | FinalizeJob | AddOrUpdateRecurringJob | CancelRecurringJob
     | JobAttemptStarted | JobAttemptCompleted | JobAttemptFaulted | JobAttemptCanceled
     | SetJobProgress | WriteJobLog | JobAttemptStatus | SetConcurrentJobLimit
 )  # fmt: skip

@@ -13,6 +13,7 @@ from uuid import UUID
 from jobsaga.engine.turn import Turn
 from jobsaga.messages import (
     CancelJob,
+    CancelRecurringJob,
     FinalizeJob,
     JobAttemptFaulted,
     JobAttemptStatus,
@@ -31,7 +32,7 @@ FENCE_MOVERS = (
     FinalizeJob,
 )
 #: Messages to a job that are handed on to its current attempt.
-FOR_THE_CURRENT_ATTEMPT = (CancelJob, JobCancellationTimeoutElapsed)
+FOR_THE_CURRENT_ATTEMPT = (CancelJob, CancelRecurringJob, JobCancellationTimeoutElapsed)
 
 
 def begin(tx: Transaction, turn: Turn, messages: Sequence[Message], *, wait: bool = False) -> Turn:

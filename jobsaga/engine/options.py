@@ -21,6 +21,7 @@ class EngineOptions:
     log_retention: timedelta | None = timedelta(days=30)
     job_retention: timedelta | None = timedelta(days=30)
     zombie_grace: timedelta = timedelta(seconds=3)
+    misfire_grace: timedelta = timedelta(seconds=60)
 
     @classmethod
     def from_settings(cls) -> EngineOptions:
@@ -39,4 +40,5 @@ class EngineOptions:
             log_retention=settings.LOG_RETENTION,
             job_retention=settings.JOB_RETENTION,
             zombie_grace=settings.ZOMBIE_GRACE,
+            misfire_grace=settings.MISFIRE_GRACE,
         )

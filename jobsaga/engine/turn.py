@@ -159,6 +159,7 @@ class Turn:
                 kind=type(message).__name__,
                 attempt_id=after.attempt_id or before.attempt_id,
                 job_version=after.version,
+                run=after.run,
                 from_state=from_state,
                 to_state=after.state,
                 status=after.state.label,
@@ -189,16 +190,27 @@ class Turn:
         if isinstance(effect, Publish):
             self.events.append(self._with_place(effect.event))
         elif isinstance(effect, MoveFence):
-            fence = self.checkpoints.now.get(job_id) or Checkpoint(job_id=job_id)
-            self._put(self.checkpoints.now, job_id, fence.but(attempt_id=effect.attempt_id))
+            self._put(self.checkpoints.now, job_id, self._moved(job_id, effect))
         elif isinstance(effect, EndSession):
             self.sessions_to_end.append(effect.attempt_id)
         elif isinstance(effect, Note):
             self._notes.append(
                 HistoryRow(
-                    job_id=job_id, at=self.now, kind=effect.kind, attempt_id=attempt_id, message=effect.text
+                    job_id=job_id,
+                    at=self.now,
+                    kind=effect.kind,
+                    attempt_id=attempt_id,
+                    run=self.jobs.now[job_id].run if job_id in self.jobs.now else None,
+                    message=effect.text,
+                    actor=effect.actor,
                 )
             )
+
+    def _moved(self, job_id: UUID, effect: MoveFence) -> Checkpoint:
+        fence: Checkpoint = self.checkpoints.now.get(job_id) or Checkpoint(job_id=job_id, run=effect.run or 1)
+        if effect.run is not None and effect.run != fence.run:
+            fence = Checkpoint(job_id=job_id, run=effect.run)
+        return fence.but(attempt_id=effect.attempt_id)
 
     def _with_place(self, event: JobEvent) -> JobEvent:
         """With the instance on which it happened, if it did on one."""
@@ -218,6 +230,7 @@ class Turn:
             suspect_job_retry_delay=options.suspect_job_retry_delay,
             job_cancellation_timeout=options.job_cancellation_timeout,
             zombie_grace=options.zombie_grace,
+            misfire_grace=options.misfire_grace,
         )
 
     def finish(self) -> Changes:

@@ -25,6 +25,8 @@ class JobHistory(models.Model):
     #: The number of a line in its attempt's own log; null for everything else.
     sequence = models.PositiveIntegerField(null=True)
     job_version = models.PositiveIntegerField(default=0)
+    #: Which run of a recurring job it is about; null for a line of a log, whose attempt says it.
+    run = models.PositiveIntegerField(null=True)
     at = models.DateTimeField()
     kind = models.CharField(max_length=60)
     from_state = models.PositiveSmallIntegerField(choices=choices(JobStates), null=True)

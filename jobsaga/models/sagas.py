@@ -39,6 +39,16 @@ class JobSaga(models.Model):
     slot = models.UUIDField(null=True)
     run = models.PositiveIntegerField(default=1)
     scheduled_for = models.DateTimeField(null=True)
+    concurrency_key = models.CharField(max_length=200, default="", blank=True)
+    recurring = models.BooleanField(default=False)
+    recurring_name = models.CharField(max_length=200, default="", blank=True)
+    cron = models.CharField(max_length=200, default="", blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    start_at = models.DateTimeField(null=True)
+    end_at = models.DateTimeField(null=True)
+    misfire = models.CharField(max_length=10, default="run_once")
+    declared = models.BooleanField(default=False)
+    next_start_at = models.DateTimeField(null=True)
     retry_attempt = models.PositiveIntegerField(default=0)
     policy_retries = models.PositiveIntegerField(default=0)
     suspect_retries = models.PositiveIntegerField(default=0)
@@ -73,6 +83,11 @@ class JobSaga(models.Model):
             models.Index(
                 fields=["finished_at"], name="jobsaga_job_done", condition=Q(finished_at__isnull=False)
             ),
+            models.Index(
+                fields=["recurring_name", "job_type"],
+                name="jobsaga_job_recurring",
+                condition=~Q(recurring_name=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -84,7 +99,11 @@ class JobAttemptSaga(models.Model):
 
     id = models.UUIDField(primary_key=True)
     job = models.ForeignKey(
-        JobSaga, on_delete=models.DO_NOTHING, db_constraint=False, related_name="attempts"
+        JobSaga,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="attempts",
     )
     job_type = models.CharField(max_length=200)
     state = models.PositiveSmallIntegerField(choices=choices(AttemptStates))
@@ -122,6 +141,7 @@ class JobAttemptSaga(models.Model):
                 condition=Q(holds_slot=True),
             ),
             models.Index(fields=["due_at"], name="jobsaga_attempt_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["job", "created_at"], name="jobsaga_attempt_job"),
         ]
 
     def __str__(self) -> str:
@@ -156,6 +176,7 @@ class JobCheckpoint(models.Model):
         related_name="checkpoint",
     )
     attempt_id = models.UUIDField(null=True)
+    run = models.PositiveIntegerField(default=1)
     state: Any = models.JSONField(null=True)
     advanced_by = models.UUIDField(null=True)
 

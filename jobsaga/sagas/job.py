@@ -16,10 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobsaga.messages import (
+    AddOrUpdateRecurringJob,
     AllocateJobSlot,
     CancelJob,
     CancelJobAttempt,
     CancelKind,
+    CancelRecurringJob,
     Ended,
     FinalizeJob,
     FinalizeJobAttempt,
@@ -44,8 +46,40 @@ from jobsaga.messages import (
     StartJobAttempt,
     SubmitJob,
 )
-from jobsaga.sagas.machine import Effects, EndSession, Env, Machine, MoveFence, On, Publish, Send, ignore
+from jobsaga.sagas.machine import (
+    Effects,
+    EndSession,
+    Env,
+    Machine,
+    MoveFence,
+    Note,
+    On,
+    Publish,
+    Send,
+    ignore,
+)
 from jobsaga.sagas.records import Job
+from jobsaga.sagas.recurrence import (
+    add_again,
+    begin_extra_run,
+    does_not_recur,
+    end_recurrence,
+    end_without_next,
+    goes_on,
+    has_no_occurrence,
+    is_about_another_run,
+    is_left_out,
+    is_left_out_for_good,
+    leave_out,
+    next_run_is_not_the_last,
+    note_recurrence,
+    recurs,
+    says_nothing_new,
+    skip_run,
+    take_occurrence,
+    update,
+    wait_for_next,
+)
 from jobsaga.sagas.states import JobStates
 
 S = JobStates
@@ -98,8 +132,23 @@ def fence_is_free(job: Job, message: Message, env: Env) -> bool:
     return env.checkpoint is not None
 
 
+def fence_is_free_and_it_goes_on(job: Job, message: Message, env: Env) -> bool:
+    return fence_is_free(job, message, env) and goes_on(job, message, env)
+
+
 def is_zombie(job: Job, message: Message, env: Env) -> bool:
     return env.now >= cancellation_deadline(job, env) + env.zombie_grace
+
+
+def is_put_off(job: Job, message: SubmitJob, env: Env) -> bool:
+    """The same job at another time, which has not come yet."""
+    at = message.start_at
+    return not job.recurring and at is not None and at != job.due_at and at > env.now
+
+
+def is_put_forward(job: Job, message: SubmitJob, env: Env) -> bool:
+    """The same job at a time that has come."""
+    return not job.recurring and message.start_at is not None and message.start_at <= env.now
 
 
 def completed_jobs_go(job: Job, message: Message, env: Env) -> bool:
@@ -110,19 +159,17 @@ def completed_jobs_go(job: Job, message: Message, env: Env) -> bool:
 
 
 def note_submission(job: Job, message: SubmitJob, env: Env) -> Step:
-    job = job.but(
-        job_type=message.job_type,
-        message=message.message,
-        message_version=message.message_version,
-        properties=message.properties,
-        headers=message.headers,
-        priority=message.priority,
-        submitted_at=env.now,
-        submitted_by=message.actor,
-        scheduled_for=message.start_at,
-        due_at=message.start_at,
-    )
+    job = with_submission(job, message).but(submitted_at=env.now, submitted_by=message.actor)
     return job, [Send(JobSubmitted(job_id=job.id, actor=message.actor)), publish(job, "JobSubmitted", env)]
+
+
+def tell_submission(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
+    return job, [publish(job, "JobSubmitted", env)]
+
+
+def reschedule(job: Job, message: SubmitJob, env: Env) -> Step:
+    note = Note("JobRescheduled", f"to start at {message.start_at}", actor=message.actor)
+    return with_submission(job, message), [note]
 
 
 def enqueue(job: Job, message: Message, env: Env) -> Step:
@@ -158,10 +205,10 @@ def start_attempt(job: Job, message: JobSlotAllocated, env: Env) -> Step:
         headers=job.headers,
         progress_value=job.progress_value,
         progress_limit=job.progress_limit,
-        job_state=env.checkpoint.state if env.checkpoint else None,
+        job_state=env.checkpoint.state if env.checkpoint and env.checkpoint.run == job.run else None,
         scheduled_for=job.scheduled_for,
     )
-    return job, [MoveFence(message.attempt_id), Send(start)]
+    return job, [MoveFence(message.attempt_id, job.run), Send(start)]
 
 
 def note_start(job: Job, message: JobAttemptStarted, env: Env) -> Step:
@@ -268,7 +315,7 @@ def fault(job: Job, message: JobAttemptFaulted, env: Env) -> Step:
     ]  # fmt: skip
 
 
-def note_cancellation(job: Job, message: CancelJob, env: Env) -> Step:
+def note_cancellation(job: Job, message: CancelJob | CancelRecurringJob, env: Env) -> Step:
     return job.but(
         cancel_requested_at=env.now, cancel_requested_by=message.actor, cancel_reason=message.summary
     ), ()
@@ -278,7 +325,7 @@ def note_own_cancellation(job: Job, message: JobAttemptCanceled, env: Env) -> St
     return job.but(cancel_reason=message.reason or "Consumer Initiated"), ()
 
 
-def cancel_attempt(job: Job, message: CancelJob, env: Env) -> Step:
+def cancel_attempt(job: Job, message: CancelJob | CancelRecurringJob, env: Env) -> Step:
     assert job.attempt_id is not None
     ask = CancelJobAttempt(job_id=job.id, attempt_id=job.attempt_id, reason=job.cancel_reason)
     return job.but(due_at=cancellation_deadline(job, env)), [Send(ask)]
@@ -316,6 +363,20 @@ def free_slot(job: Job, message: JobSlotReleased, env: Env) -> Step:
 
 
 # Small print
+
+
+def with_submission(job: Job, message: SubmitJob) -> Job:
+    return job.but(
+        job_type=message.job_type,
+        message=message.message,
+        message_version=message.message_version,
+        properties=message.properties,
+        headers=message.headers,
+        priority=message.priority,
+        concurrency_key=message.concurrency_key,
+        scheduled_for=message.start_at,
+        due_at=message.start_at,
+    )
 
 
 def heard(job: Job, message: Message) -> bool:
@@ -366,6 +427,8 @@ def publish(job: Job, name: str, env: Env, **details: Any) -> Publish:
 TABLE = {
     S.INITIAL: [
         On(SubmitJob, do=(note_submission,), to=S.SUBMITTED),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(note_recurrence, tell_submission), to=S.SUBMITTED),
         ignore(JobSubmitted, "no such job: it was never submitted, or it was finalized"),
         ignore(CancelJob, "no such job: it was never submitted, or it was finalized"),
         ignore(RetryJob, "no such job: it was never submitted, or it was finalized"),
@@ -382,6 +445,7 @@ TABLE = {
         ignore(JobAttemptFaulted, "no such job: it was never submitted, or it was finalized"),
         ignore(JobAttemptCanceled, "no such job: it was never submitted, or it was finalized"),
         ignore(SetJobProgress, "no such job: it was never submitted, or it was finalized"),
+        ignore(CancelRecurringJob, "no such job: it was never submitted, or it was finalized"),
     ],
     S.SUBMITTED: [
         On(JobSubmitted, given=starts_later, to=S.WAITING_TO_START),
@@ -402,31 +466,53 @@ TABLE = {
         ignore(JobAttemptFaulted, "nothing from outside meets a job in this state"),
         ignore(JobAttemptCanceled, "nothing from outside meets a job in this state"),
         ignore(SetJobProgress, "nothing from outside meets a job in this state"),
+        ignore(AddOrUpdateRecurringJob, "nothing from outside meets a job in this state"),
+        ignore(CancelRecurringJob, "nothing from outside meets a job in this state"),
     ],
     S.WAITING_TO_START: [
         ignore(JobSlotWaitElapsed, "its time has not come", given=is_not_due),
+        On(JobSlotWaitElapsed, given=is_left_out_for_good, do=(leave_out, end_without_next), to=S.COMPLETED),
+        On(JobSlotWaitElapsed, given=is_left_out, do=(leave_out, wait_for_next)),
+        On(JobSlotWaitElapsed, given=recurs, do=(take_occurrence, enqueue), to=S.WAITING_FOR_SLOT),
         On(JobSlotWaitElapsed, do=(enqueue,), to=S.WAITING_FOR_SLOT),
+        On(RunJob, given=recurs, do=(begin_extra_run, enqueue), to=S.WAITING_FOR_SLOT),
         On(RunJob, do=(enqueue,), to=S.WAITING_FOR_SLOT),
+        ignore(CancelJob, "it is about another run", given=is_about_another_run),
+        On(CancelJob, given=next_run_is_not_the_last, do=(skip_run, wait_for_next)),
         On(CancelJob, do=(note_cancellation, cancel), to=S.CANCELED),
+        ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
+        On(CancelRecurringJob, do=(note_cancellation, end_recurrence, cancel), to=S.CANCELED),
+        ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(update, wait_for_next)),
+        On(SubmitJob, given=is_put_off, do=(reschedule,)),
+        On(SubmitJob, given=is_put_forward, do=(reschedule, enqueue), to=S.WAITING_FOR_SLOT),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
         ignore(JobSubmitted, "it was submitted long ago"),
-        ignore(RetryJob, "it has not run yet: use run-now"),
+        ignore(RetryJob, "it waits for its time: use run-now"),
         ignore(FinalizeJob, "only an ended job can be finalized: cancel it first"),
         ignore(JobSlotAllocated, "no slot was asked for"),
         ignore(JobSlotUnavailable, "no slot was asked for"),
         ignore(JobRetryDelayElapsed, "it does not wait for a retry"),
         ignore(JobCancellationTimeoutElapsed, "no cancel is pending"),
-        ignore(JobAttemptStarted, "no attempt was made yet"),
-        ignore(JobAttemptCompleted, "no attempt was made yet"),
-        ignore(JobAttemptFaulted, "no attempt was made yet"),
-        ignore(JobAttemptCanceled, "no attempt was made yet"),
-        ignore(SetJobProgress, "no attempt was made yet"),
+        ignore(JobAttemptStarted, "no attempt is under way"),
+        ignore(JobAttemptCompleted, "no attempt is under way"),
+        ignore(JobAttemptFaulted, "no attempt is under way"),
+        ignore(JobAttemptCanceled, "no attempt is under way"),
+        ignore(SetJobProgress, "no attempt is under way"),
     ],
     S.WAITING_FOR_SLOT: [
         ignore(JobSlotWaitElapsed, "its old attempt may still run", given=old_attempt_holds_slot),
         On(JobSlotWaitElapsed, do=(request_slot,), to=S.ALLOCATING_JOB_SLOT),
+        ignore(CancelJob, "it is about another run", given=is_about_another_run),
+        On(CancelJob, given=goes_on, do=(note_cancellation, cancel, wait_for_next), to=S.WAITING_TO_START),
         On(CancelJob, do=(note_cancellation, cancel), to=S.CANCELED),
+        ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
+        On(CancelRecurringJob, do=(note_cancellation, end_recurrence, cancel), to=S.CANCELED),
+        ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(update,)),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
         ignore(JobSubmitted, "it was submitted long ago"),
@@ -461,9 +547,17 @@ TABLE = {
         ignore(JobAttemptFaulted, "nothing from outside meets a job in this state"),
         ignore(JobAttemptCanceled, "nothing from outside meets a job in this state"),
         ignore(SetJobProgress, "nothing from outside meets a job in this state"),
+        ignore(AddOrUpdateRecurringJob, "nothing from outside meets a job in this state"),
+        ignore(CancelRecurringJob, "nothing from outside meets a job in this state"),
     ],
     S.STARTING_JOB_ATTEMPT: [
         On(JobAttemptStarted, do=(note_start,), to=S.STARTED),
+        On(
+            JobAttemptCompleted,
+            given=goes_on,
+            do=(note_start_by_its_end, note_last_progress, complete, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(
             JobAttemptCompleted,
             given=completed_jobs_go,
@@ -489,6 +583,12 @@ TABLE = {
             do=(note_last_progress, note_fault, spend_policy_retry, give_up_attempt),
             to=S.WAITING_TO_RETRY,
         ),
+        On(
+            JobAttemptFaulted,
+            given=goes_on,
+            do=(note_last_progress, note_fault, fault, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptFaulted, do=(note_last_progress, note_fault, fault), to=S.FAULTED),
         On(
             JobAttemptCanceled,
@@ -496,8 +596,24 @@ TABLE = {
             do=(note_last_progress, give_up_attempt, enqueue),
             to=S.WAITING_FOR_SLOT,
         ),
+        On(
+            JobAttemptCanceled,
+            given=goes_on,
+            do=(note_last_progress, note_own_cancellation, cancel, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptCanceled, do=(note_last_progress, note_own_cancellation, cancel), to=S.CANCELED),
+        ignore(CancelJob, "it is about another run", given=is_about_another_run),
         On(CancelJob, do=(note_cancellation, cancel_attempt), to=S.CANCELLATION_PENDING),
+        ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
+        On(
+            CancelRecurringJob,
+            do=(note_cancellation, end_recurrence, cancel_attempt),
+            to=S.CANCELLATION_PENDING,
+        ),
+        ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(update,)),
         On(SetJobProgress, given=is_newer_progress, do=(note_progress,)),
         ignore(SetJobProgress, "older than what is known"),
         On(JobSlotReleased, do=(free_slot,)),
@@ -513,6 +629,12 @@ TABLE = {
         ignore(JobCancellationTimeoutElapsed, "no cancel is pending"),
     ],
     S.STARTED: [
+        On(
+            JobAttemptCompleted,
+            given=goes_on,
+            do=(note_last_progress, complete, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptCompleted, given=completed_jobs_go, do=(note_last_progress, complete), to=S.FINAL),
         On(JobAttemptCompleted, do=(note_last_progress, complete), to=S.COMPLETED),
         On(
@@ -533,6 +655,12 @@ TABLE = {
             do=(note_last_progress, note_fault, spend_policy_retry, give_up_attempt),
             to=S.WAITING_TO_RETRY,
         ),
+        On(
+            JobAttemptFaulted,
+            given=goes_on,
+            do=(note_last_progress, note_fault, fault, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptFaulted, do=(note_last_progress, note_fault, fault), to=S.FAULTED),
         On(
             JobAttemptCanceled,
@@ -540,8 +668,24 @@ TABLE = {
             do=(note_last_progress, give_up_attempt, enqueue),
             to=S.WAITING_FOR_SLOT,
         ),
+        On(
+            JobAttemptCanceled,
+            given=goes_on,
+            do=(note_last_progress, note_own_cancellation, cancel, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptCanceled, do=(note_last_progress, note_own_cancellation, cancel), to=S.CANCELED),
+        ignore(CancelJob, "it is about another run", given=is_about_another_run),
         On(CancelJob, do=(note_cancellation, cancel_attempt), to=S.CANCELLATION_PENDING),
+        ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
+        On(
+            CancelRecurringJob,
+            do=(note_cancellation, end_recurrence, cancel_attempt),
+            to=S.CANCELLATION_PENDING,
+        ),
+        ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(update,)),
         On(SetJobProgress, given=is_newer_progress, do=(note_progress,)),
         ignore(SetJobProgress, "older than what is known"),
         On(JobSlotReleased, do=(free_slot,)),
@@ -561,7 +705,14 @@ TABLE = {
         ignore(JobRetryDelayElapsed, "its delay is not over", given=is_not_due),
         On(JobRetryDelayElapsed, do=(begin_retry, enqueue), to=S.WAITING_FOR_SLOT),
         On(RetryJob, do=(begin_retry, enqueue), to=S.WAITING_FOR_SLOT),
+        ignore(CancelJob, "it is about another run", given=is_about_another_run),
+        On(CancelJob, given=goes_on, do=(note_cancellation, cancel, wait_for_next), to=S.WAITING_TO_START),
         On(CancelJob, do=(note_cancellation, cancel), to=S.CANCELED),
+        ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
+        On(CancelRecurringJob, do=(note_cancellation, end_recurrence, cancel), to=S.CANCELED),
+        ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(update,)),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
         ignore(JobSubmitted, "it was submitted long ago"),
@@ -580,11 +731,35 @@ TABLE = {
     S.CANCELLATION_PENDING: [
         ignore(JobAttemptStarted, "said twice", given=start_is_known),
         On(JobAttemptStarted, do=(note_start, allow_its_own_timeout)),
+        On(
+            JobAttemptCompleted,
+            given=goes_on,
+            do=(note_last_progress, complete, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptCompleted, given=completed_jobs_go, do=(note_last_progress, complete), to=S.FINAL),
         On(JobAttemptCompleted, do=(note_last_progress, complete), to=S.COMPLETED),
+        On(
+            JobAttemptFaulted,
+            given=goes_on,
+            do=(note_last_progress, cancel, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptFaulted, do=(note_last_progress, cancel), to=S.CANCELED),
+        On(
+            JobAttemptCanceled,
+            given=goes_on,
+            do=(note_last_progress, cancel, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(JobAttemptCanceled, do=(note_last_progress, cancel), to=S.CANCELED),
         ignore(JobCancellationTimeoutElapsed, "its worker still has time", given=is_not_due),
+        On(
+            JobCancellationTimeoutElapsed,
+            given=fence_is_free_and_it_goes_on,
+            do=(abandon_attempt, cancel, wait_for_next),
+            to=S.WAITING_TO_START,
+        ),
         On(
             JobCancellationTimeoutElapsed,
             given=fence_is_free,
@@ -606,6 +781,11 @@ TABLE = {
         ignore(JobSlotAllocated, "no slot was asked for"),
         ignore(JobSlotUnavailable, "no slot was asked for"),
         ignore(JobRetryDelayElapsed, "it does not wait for a retry"),
+        ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
+        On(CancelRecurringJob, do=(end_recurrence,)),
+        ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(update,)),
     ],
     S.COMPLETED: [
         On(FinalizeJob, to=S.FINAL),
@@ -625,6 +805,9 @@ TABLE = {
         ignore(JobAttemptFaulted, "the attempt has ended"),
         ignore(JobAttemptCanceled, "the attempt has ended"),
         ignore(SetJobProgress, "the attempt has ended"),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(add_again, wait_for_next), to=S.WAITING_TO_START),
+        ignore(CancelRecurringJob, "its recurrence has ended already"),
     ],
     S.FAULTED: [
         On(RetryJob, do=(begin_anew, begin_retry, enqueue_last), to=S.WAITING_FOR_SLOT),
@@ -644,6 +827,9 @@ TABLE = {
         ignore(JobAttemptFaulted, "said twice"),
         ignore(JobAttemptCanceled, "the attempt has ended"),
         ignore(SetJobProgress, "the attempt has ended"),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(add_again, wait_for_next), to=S.WAITING_TO_START),
+        ignore(CancelRecurringJob, "its recurrence has ended already"),
     ],
     S.CANCELED: [
         On(RetryJob, do=(begin_anew, begin_retry, enqueue_last), to=S.WAITING_FOR_SLOT),
@@ -663,6 +849,9 @@ TABLE = {
         ignore(JobAttemptFaulted, "canceled stays canceled"),
         ignore(JobAttemptCanceled, "said twice"),
         ignore(SetJobProgress, "the attempt has ended"),
+        ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
+        On(AddOrUpdateRecurringJob, do=(add_again, wait_for_next), to=S.WAITING_TO_START),
+        ignore(CancelRecurringJob, "its recurrence has ended already"),
     ],
     S.FINAL: [
         ignore(SubmitJob, "the id is spent until its job's row is gone"),
@@ -682,6 +871,8 @@ TABLE = {
         ignore(JobAttemptFaulted, "the job was finalized in this very transaction"),
         ignore(JobAttemptCanceled, "the job was finalized in this very transaction"),
         ignore(SetJobProgress, "the job was finalized in this very transaction"),
+        ignore(AddOrUpdateRecurringJob, "the job was finalized in this very transaction"),
+        ignore(CancelRecurringJob, "the job was finalized in this very transaction"),
     ],
 }
 

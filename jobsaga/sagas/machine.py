@@ -45,13 +45,17 @@ class Note:
 
     kind: str
     text: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MoveFence:
-    """From here on only this attempt may save the job's state; None: no attempt may."""
+    """From here on only this attempt may save the job's state; None: no attempt may. What was saved in another
+    *run* is gone.
+    """
 
     attempt_id: UUID | None
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +192,4 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     suspect_job_retry_delay: timedelta = timedelta(seconds=1)
     job_cancellation_timeout: timedelta = timedelta(seconds=30)
     zombie_grace: timedelta = timedelta(seconds=3)
+    misfire_grace: timedelta = timedelta(seconds=60)

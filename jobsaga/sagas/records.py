@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from jobsaga.messages import Json
+from jobsaga.messages import Json, Misfire
 from jobsaga.sagas.machine import Record
 from jobsaga.sagas.states import AttemptStates, JobStates, JobTypeStates
 
@@ -38,8 +38,23 @@ class Job(Record):
     attempt_id: UUID | None = None
     #: The attempt that holds the job's slot; it may be one that was given up.
     slot: UUID | None = None
+    #: Counts the runs of a recurring job, from 1; 0 before the first. Any other job has one.
     run: int = 1
+    #: The time for which this run was planned. None: it was not.
     scheduled_for: datetime | None = None
+    #: At most so many of one key run at a time; "": no key.
+    concurrency_key: str = ""
+    #: Whether it has a recurrence that nobody has ended.
+    recurring: bool = False
+    recurring_name: str = ""
+    cron: str = ""
+    time_zone: str = "UTC"
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    misfire: Misfire = "run_once"
+    declared: bool = False
+    #: The next occurrence that no run was made for yet. None: there is none left.
+    next_start_at: datetime | None = None
     retry_attempt: int = 0
     policy_retries: int = 0
     suspect_retries: int = 0
@@ -102,10 +117,11 @@ class Attempt(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Record):
-    """A job's saved state and its fence: only *attempt_id* may save."""
+    """A job's saved state and its fence: only *attempt_id* may save. The state is this *run*'s."""
 
     job_id: UUID
     attempt_id: UUID | None = None
+    run: int = 1
     state: Any = None
     #: The last attempt that saved something else than it was given: it got on with the work.
     advanced_by: UUID | None = None

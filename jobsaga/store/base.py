@@ -43,6 +43,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     attempt_id: UUID | None = None
     sequence: int | None = None
     job_version: int = 0
+    run: int | None = None
     from_state: JobStates | None = None
     to_state: JobStates | None = None
     status: str = ""

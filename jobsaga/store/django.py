@@ -251,7 +251,7 @@ class DjangoTransaction:
 
 
 HISTORY_COLUMNS = (
-    "job_id", "at", "kind", "attempt_id", "sequence", "job_version", "from_state", "to_state", "status", "message",
+    "job_id", "at", "kind", "attempt_id", "sequence", "job_version", "run", "from_state", "to_state", "status", "message",
     "actor", "data",
 )  # fmt: skip
 DEAD_COLUMNS = ("at", "endpoint", "body", "reason", "traceback", "job_id")

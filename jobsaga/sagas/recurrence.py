@@ -1,0 +1,265 @@
+"""A job that runs again and again: its conditions and verbs, for the table in ``job``.
+
+Theory of operation
+  The recurrence is one row. ``next_start_at`` is the next occurrence that no run was made for; while the job
+  waits for it (WAITING_TO_START), it is its deadline. A run is begun by taking an occurrence: ``run`` goes up,
+  everything that the last run left is cleared, and ``next_start_at`` moves on in the same step, so that an
+  occurrence is taken once, whoever asks how often. When the run has ended the job waits for the next one, or
+  has ended too if there is none.
+
+  An occurrence that comes while the last run is under way waits for its end: a recurrence never overlaps
+  itself. Of several that have passed the latest counts. It is missed, too, if it is later than the grace:
+  ``misfire`` says whether it is run all the same, or left out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jobsaga.messages import (
+    AddOrUpdateRecurringJob,
+    CancelJob,
+    CancelRecurringJob,
+    JobSlotWaitElapsed,
+    JobSubmitted,
+    Message,
+    RunJob,
+)
+from jobsaga.sagas.machine import Effects, Env, Note, Send
+from jobsaga.sagas.records import Job
+from jobsaga.sagas.states import JobStates
+
+
+def next_after(*a, **k):
+    import jobsaga.schedule as x
+
+    return x.next_after(*a, **k)
+
+
+def latest_until(*a, **k):
+    import jobsaga.schedule as x
+
+    return x.latest_until(*a, **k)
+
+
+def describe(*a, **k):
+    import jobsaga.schedule as x
+
+    return x.describe(*a, **k)
+
+
+Step = tuple[Job, Effects]
+
+
+# Conditions
+
+
+def recurs(job: Job, message: Message, env: Env) -> bool:
+    return job.recurring
+
+
+def does_not_recur(job: Job, message: Message, env: Env) -> bool:
+    return not job.recurring
+
+
+def goes_on(job: Job, message: Message, env: Env) -> bool:
+    """Another run follows this one."""
+    return job.recurring and job.next_start_at is not None
+
+
+def is_about_another_run(job: Job, message: CancelJob, env: Env) -> bool:
+    return message.run is not None and message.run != coming_run(job)
+
+
+def next_run_is_not_the_last(job: Job, message: Message, env: Env) -> bool:
+    return job.recurring and occurrence_after(job, job.next_start_at) is not None
+
+
+def is_left_out(job: Job, message: JobSlotWaitElapsed, env: Env) -> bool:
+    """Its time has come and gone, and the policy says to leave such a run out."""
+    return job.recurring and job.misfire == "skip" and env.now - due_occurrence(job, env) > env.misfire_grace
+
+
+def is_left_out_for_good(job: Job, message: JobSlotWaitElapsed, env: Env) -> bool:
+    return is_left_out(job, message, env) and occurrence_after(job, env.now) is None
+
+
+def has_no_occurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> bool:
+    return first_occurrence(message, env.now) is None
+
+
+def says_nothing_new(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> bool:
+    return job.recurring and job == described_by(job, message)
+
+
+# Verbs
+
+
+def note_recurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
+    first = first_occurrence(message, env.now)
+    job = described_by(job, message).but(
+        run=0, submitted_at=env.now, submitted_by=message.actor, next_start_at=first, due_at=first
+    )
+    return job, [
+        Note("RecurringJobAdded", in_words(job), actor=message.actor),
+        Send(JobSubmitted(job_id=job.id, actor=message.actor)),
+    ]
+
+
+def update(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
+    """The schedule is counted anew only if it is another one: the same, said at each deploy, loses no
+    occurrence that is due. A run that is under way goes on as it began.
+    """
+    new = described_by(job, message)
+    if schedule_of(new) != schedule_of(job) or not job.recurring:
+        new = new.but(next_start_at=first_occurrence(message, max(env.now, job.scheduled_for or env.now)))
+    return new, [Note("RecurringJobUpdated", in_words(new), actor=message.actor)]
+
+
+def add_again(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
+    job = described_by(job, message).but(
+        submitted_at=env.now,
+        submitted_by=message.actor,
+        next_start_at=first_occurrence(message, env.now),
+        finished_at=None,
+        reason="",
+        cancel_requested_at=None,
+        cancel_requested_by="",
+        cancel_reason="",
+    )
+    return job, [Note("RecurringJobAdded", in_words(job), actor=message.actor)]
+
+
+def end_recurrence(job: Job, message: CancelRecurringJob, env: Env) -> Step:
+    note = Note("RecurringJobCanceled", message.summary, actor=message.actor)
+    return job.but(recurring=False, next_start_at=None), [note]
+
+
+def take_occurrence(job: Job, message: JobSlotWaitElapsed, env: Env) -> Step:
+    occurrence = due_occurrence(job, env)
+    job, effects = begin_run(job, scheduled_for=occurrence)
+    late: Effects = ()
+    if job.next_start_at != occurrence:
+        late = [
+            Note("JobRunsMissed", f"Nothing ran from {job.next_start_at} until {occurrence}: one run now")
+        ]
+    return job.but(next_start_at=occurrence_after(job, occurrence)), [*effects, *late]
+
+
+def begin_extra_run(job: Job, message: RunJob, env: Env) -> Step:
+    return begin_run(job, scheduled_for=None)
+
+
+def skip_run(job: Job, message: CancelJob, env: Env) -> Step:
+    """A cancel between two runs is about the next one."""
+    skipped = job.next_start_at
+    job = job.but(run=job.run + 1, next_start_at=occurrence_after(job, skipped))
+    text = f"The run of {skipped} is skipped, the next is at {job.next_start_at}"
+    return job, [Note("JobRunSkipped", f"{text}: {message.summary}", actor=message.actor)]
+
+
+def leave_out(job: Job, message: JobSlotWaitElapsed, env: Env) -> Step:
+    missed = due_occurrence(job, env)
+    job = job.but(next_start_at=occurrence_after(job, env.now))
+    return job, [Note("JobRunsMissed", f"The run of {missed} could not start in time and is left out")]
+
+
+def wait_for_next(job: Job, message: Message, env: Env) -> Step:
+    """What the last run left is kept to be read until the next one begins."""
+    job = job.but(attempt_id=None, finished_at=None, queued_at=None, due_at=job.next_start_at)
+    due = job.due_at is not None and job.due_at <= env.now
+    return job, [Send(JobSlotWaitElapsed(job_id=job.id))] if due else []
+
+
+def end_without_next(job: Job, message: JobSlotWaitElapsed, env: Env) -> Step:
+    return job.but(finished_at=env.now, due_at=None), ()
+
+
+# Small print
+
+
+def begin_run(job: Job, scheduled_for: datetime | None) -> Step:
+    job = job.but(
+        run=job.run + 1,
+        scheduled_for=scheduled_for,
+        attempt_id=None,
+        queued_at=None,
+        retry_attempt=0,
+        policy_retries=0,
+        suspect_retries=0,
+        started_at=None,
+        completed_at=None,
+        faulted_at=None,
+        finished_at=None,
+        duration=None,
+        reason="",
+        fault=None,
+        result=None,
+        progress_value=None,
+        progress_limit=None,
+        progress_message="",
+        progress_sequence=0,
+        progress_at=None,
+        cancel_requested_at=None,
+        cancel_requested_by="",
+        cancel_reason="",
+        cancellation_timeout=None,
+    )
+    return job, ()
+
+
+def coming_run(job: Job) -> int:
+    """The run that is under way, or the next."""
+    return job.run + 1 if job.recurring and job.state is JobStates.WAITING_TO_START else job.run
+
+
+def due_occurrence(job: Job, env: Env) -> datetime:
+    """The latest occurrence whose time has come."""
+    assert job.next_start_at is not None
+    following = occurrence_after(job, job.next_start_at)
+    if following is None or following > env.now:
+        return job.next_start_at
+    return latest_until(
+        job.cron, following, env.now, time_zone=job.time_zone, start=job.start_at, end=job.end_at
+    )
+
+
+def occurrence_after(job: Job, moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    return next_after(job.cron, moment, time_zone=job.time_zone, start=job.start_at, end=job.end_at)
+
+
+def first_occurrence(message: AddOrUpdateRecurringJob, now: datetime) -> datetime | None:
+    return next_after(
+        message.cron, now, time_zone=message.time_zone, start=message.start_at, end=message.end_at
+    )
+
+
+def described_by(job: Job, message: AddOrUpdateRecurringJob) -> Job:
+    return job.but(
+        job_type=message.job_type,
+        message=message.message,
+        message_version=message.message_version,
+        properties=message.properties,
+        headers=message.headers,
+        priority=message.priority,
+        concurrency_key=message.concurrency_key,
+        recurring=True,
+        recurring_name=message.name,
+        cron=message.cron,
+        time_zone=message.time_zone,
+        start_at=message.start_at,
+        end_at=message.end_at,
+        misfire=message.misfire,
+        declared=message.declared,
+    )
+
+
+def schedule_of(job: Job) -> tuple[Any, ...]:
+    return job.cron, job.time_zone, job.start_at, job.end_at
+
+
+def in_words(job: Job) -> str:
+    return f"{job.recurring_name}: {describe(job.cron, job.time_zone)}"
