@@ -26,7 +26,7 @@ def kill_a_worker_and_see_its_jobs_go_on(
     jobs = [submit_job(Deed("walk", {"until": str(until)})) for _ in range(2)]
     for job_id in jobs:
         walking(site, ledger, job_id)
-        site.wait_for(lambda job_id=job_id: get_job_state(job_id).progress, what="its progress to be kept")
+        site.wait_for(lambda job_id=job_id: get_job_state(job_id).progress_value, what="its progress")
     site.worker("--jobs-only")
     site.worker("--sagas-only")
     wait_for_workers(site, 2)
