@@ -38,6 +38,7 @@ class Instance(Record):
     id: UUID
     lease_expires_at: datetime
     running: bool = True
+    drained: bool = False
 
 
 @dataclass

@@ -17,13 +17,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from uuid import UUID
 
 import msgspec
 
 Address = Literal["job", "attempt", "job_type", "history", "instance"]
 Json = dict[str, Any]
+#: What a person says, and how much room there is for it; a limit that a database can store.
+Actor = Annotated[str, msgspec.Meta(max_length=200)]
+TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+LONGEST_OVERRIDE = 366 * 24 * 3600
+Limit = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 #: What becomes of an occurrence that nobody could start in time: it runs late, once; or it is left out.
 Misfire = Literal["run_once", "skip"]
 
@@ -165,9 +170,12 @@ class RetryJob(Message, frozen=True, kw_only=True):
 
 
 class RunJob(Message, frozen=True, kw_only=True):
-    """Do not wait for the job's time: run it now."""
+    """Do not wait for the job's time: run it now. For a recurring job that is a run more, and only this
+    *run*, if it is given: said late or twice it makes no other.
+    """
 
     job_id: UUID
+    run: int | None = None
     actor: str = ""
 
 
@@ -217,6 +225,10 @@ class AllocateJobSlot(Message, frozen=True, kw_only=True):
     job_type: str
     attempt_id: UUID
     properties: Json = {}
+    concurrency_key: str = ""
+    priority: int = 0
+    run: int = 1
+    retry_attempt: int = 0
 
 
 class JobSlotAllocated(Message, frozen=True, kw_only=True):
@@ -241,6 +253,7 @@ class JobSlotReleased(Message, frozen=True, kw_only=True):
     job_type: str
     attempt_id: UUID
     instance_id: UUID | None = None
+    concurrency_key: str = ""
 
 
 # Attempts: between job, attempt and worker
@@ -260,6 +273,7 @@ class StartJobAttempt(Message, frozen=True, kw_only=True):
     message: Json | None = None
     message_version: int = 1
     properties: Json = {}
+    concurrency_key: str = ""
     headers: Json = {}
     progress_value: float | None = None
     progress_limit: float | None = None
@@ -399,9 +413,72 @@ class SetConcurrentJobLimit(Message, frozen=True, kw_only=True):
     kind: LimitKind
     instance_id: UUID
     concurrent_job_limit: int = 1
+    #: More than this the worker was told not to run of any type, whatever an override says. None: it was not.
+    concurrency_cap: int | None = None
     global_concurrent_job_limit: int | None = None
+    concurrency_per_key: int | None = None
     job_type_properties: Json = {}
     instance_properties: Json = {}
+
+
+class Steering(Message, frozen=True, kw_only=True):
+    """What a person asks of a job type or an instance: who and why is kept, in a history of their own."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job_type",)
+    reason: str = ""
+    actor: Actor = ""
+
+    @property
+    def summary(self) -> str:
+        return self.reason
+
+
+class OverrideJobLimit(Steering, frozen=True, kw_only=True):
+    """For *duration* seconds other limits than those that were announced; None: that one stays. Zero: no new job
+    starts. Another override takes the place of this one.
+    """
+
+    job_type: TypeName
+    concurrent_job_limit: Limit | None = None
+    global_concurrent_job_limit: Limit | None = None
+    duration: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_OVERRIDE)] = 1800.0
+
+
+class RevertJobLimit(Steering, frozen=True, kw_only=True):
+    """End the override now."""
+
+    job_type: TypeName
+
+
+class PauseJobType(Steering, frozen=True, kw_only=True):
+    """Start no more jobs of this type. Those that run go on."""
+
+    job_type: TypeName
+
+
+class ResumeJobType(Steering, frozen=True, kw_only=True):
+    """Go on where it was paused."""
+
+    job_type: TypeName
+
+
+class DrainInstance(Steering, frozen=True, kw_only=True):
+    """Give this instance no more jobs. Those that it runs go on."""
+
+    instance_id: UUID
+
+
+class UndrainInstance(Steering, frozen=True, kw_only=True):
+    """Give it jobs again."""
+
+    instance_id: UUID
+
+
+class JobLimitOverrideElapsed(Message, frozen=True, kw_only=True):
+    """The time of an override is over."""
+
+    TO: ClassVar[tuple[Address, ...]] = ("job_type",)
+    job_type: str
 
 
 # Events for the site's own code: django signals, and later the broker
@@ -433,6 +510,7 @@ ToSagas = (
     CancelJob | RetryJob | RunJob | FinalizeJob | AddOrUpdateRecurringJob | CancelRecurringJob
     | JobAttemptStarted | JobAttemptCompleted | JobAttemptFaulted | JobAttemptCanceled
     | SetJobProgress | WriteJobLog | JobAttemptStatus | SetConcurrentJobLimit
+    | OverrideJobLimit | RevertJobLimit | PauseJobType | ResumeJobType | DrainInstance | UndrainInstance
 )  # fmt: skip
 #: What may arrive at an instance.
 ToInstance = StartJob | CancelJobAttempt

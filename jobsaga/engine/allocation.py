@@ -33,7 +33,7 @@ Strategy = Callable[[JobType, AllocateJobSlot], UUID | None]
 
 def default_strategy(job_type: JobType, request: AllocateJobSlot) -> UUID | None:
     """The instance with the fewest active jobs, then the one that was used longest ago."""
-    free = [each for each in job_type.instances.values() if each.has_room]
+    free = [each for each in job_type.instances.values() if each.active < job_type.limit_of(each)]
     if not free:
         return None
     choice = min(

@@ -4,11 +4,11 @@
 the queue of the database transport.
 """
 
-from jobsaga.models.records import DeadLetter, JobHistory, TransportMessage
+from jobsaga.models.records import DeadLetter, JobHistory, JobTypeHistory, TransportMessage
 from jobsaga.models.sagas import JobAttemptSaga, JobCheckpoint, JobSaga, JobTypeSaga
 from jobsaga.models.workers import JobInstance, JobTypeInstance
 
 __all__ = [
-    "DeadLetter", "JobAttemptSaga", "JobCheckpoint", "JobHistory", "JobInstance", "JobSaga", "JobTypeInstance",
-    "JobTypeSaga", "TransportMessage",
+    "DeadLetter", "JobAttemptSaga", "JobCheckpoint", "JobHistory", "JobInstance", "JobSaga",
+    "JobTypeHistory", "JobTypeInstance", "JobTypeSaga", "TransportMessage",
 ]  # fmt: skip

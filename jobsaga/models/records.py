@@ -1,4 +1,4 @@
-"""What is only appended: the history, the dead letters; and the queue of the database transport."""
+"""What is only appended: the histories, the dead letters; and the queue of the database transport."""
 
 from __future__ import annotations
 
@@ -44,6 +44,29 @@ class JobHistory(models.Model):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["at"], name="jobsaga_log_at", condition=Q(sequence__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.message}"
+
+
+class JobTypeHistory(models.Model):
+    """What a person asked of a job type or of a worker instance, and what came of it."""
+
+    id = models.BigAutoField(primary_key=True)
+    #: Empty for what is about an instance.
+    job_type = models.CharField(max_length=200, default="", blank=True)
+    instance_id = models.UUIDField(null=True)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=60)
+    message = models.TextField(default="", blank=True)
+    actor = models.CharField(max_length=200, default="", blank=True)
+
+    class Meta:
+        verbose_name = "job type history"
+        verbose_name_plural = "job type history"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["job_type", "id"], name="jobsaga_type_history")
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q
 
+from jobsaga.models.fields import ExactCharField
 from jobsaga.sagas.states import AttemptStates, JobStates, JobTypeStates, State
 
 
@@ -39,7 +40,7 @@ class JobSaga(models.Model):
     slot = models.UUIDField(null=True)
     run = models.PositiveIntegerField(default=1)
     scheduled_for = models.DateTimeField(null=True)
-    concurrency_key = models.CharField(max_length=200, default="", blank=True)
+    concurrency_key = ExactCharField(max_length=200, default="", blank=True)
     recurring = models.BooleanField(default=False)
     recurring_name = models.CharField(max_length=200, default="", blank=True)
     cron = models.CharField(max_length=200, default="", blank=True)
@@ -77,6 +78,11 @@ class JobSaga(models.Model):
             models.Index(
                 fields=["state", "job_type", "-priority", "queued_at", "id"],
                 name="jobsaga_job_waiting",
+                condition=Q(state=JobStates.WAITING_FOR_SLOT.value),
+            ),
+            models.Index(
+                fields=["state", "job_type", "concurrency_key", "-priority", "queued_at", "id"],
+                name="jobsaga_job_key",
                 condition=Q(state=JobStates.WAITING_FOR_SLOT.value),
             ),
             models.Index(fields=["due_at"], name="jobsaga_job_due", condition=Q(due_at__isnull=False)),
@@ -119,6 +125,7 @@ class JobAttemptSaga(models.Model):
     retry_attempt = models.PositiveIntegerField(default=0)
     scheduled_for = models.DateTimeField(null=True)
     holds_slot = models.BooleanField(default=False)
+    concurrency_key = ExactCharField(max_length=200, default="", blank=True)
     given_up = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     received_at = models.DateTimeField(null=True)
@@ -136,7 +143,7 @@ class JobAttemptSaga(models.Model):
         verbose_name = "job attempt"
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
-                fields=["holds_slot", "job_type", "instance"],
+                fields=["holds_slot", "job_type", "instance", "concurrency_key"],
                 name="jobsaga_attempt_slot",
                 condition=Q(holds_slot=True),
             ),
@@ -156,10 +163,25 @@ class JobTypeSaga(models.Model):
     state = models.PositiveSmallIntegerField(choices=choices(JobTypeStates))
     concurrent_job_limit = models.PositiveIntegerField(default=1)
     global_concurrent_job_limit = models.PositiveIntegerField(null=True)
+    #: How many of one concurrency key run at a time; null: keys mean nothing.
+    concurrency_per_key = models.PositiveIntegerField(null=True)
     properties = models.JSONField(default=dict)
+    override_job_limit = models.PositiveIntegerField(null=True)
+    override_global_limit = models.PositiveIntegerField(null=True)
+    override_at = models.DateTimeField(null=True)
+    override_by = models.CharField(max_length=200, default="", blank=True)
+    override_reason = models.TextField(default="", blank=True)
+    #: When the override ends.
+    due_at = models.DateTimeField(null=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=200, default="", blank=True)
+    pause_reason = models.TextField(default="", blank=True)
 
     class Meta:
         verbose_name = "job type"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["due_at"], name="jobsaga_type_due", condition=Q(due_at__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -26,6 +26,10 @@ class JobInstance(models.Model):
     started_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField(db_index=True)
     properties = models.JSONField(default=dict)
+    #: Since when it is given no more jobs, because a person asked for that; null: it is.
+    drained_at = models.DateTimeField(null=True)
+    drained_by = models.CharField(max_length=200, default="", blank=True)
+    drain_reason = models.TextField(default="", blank=True)
 
     class Meta:
         verbose_name = "worker instance"
@@ -42,6 +46,8 @@ class JobTypeInstance(models.Model):
         JobInstance, on_delete=models.CASCADE, db_constraint=False, related_name="job_types"
     )
     concurrent_job_limit = models.PositiveIntegerField(default=1)
+    #: What the worker was started with (``--concurrency``): no override goes beyond it. Null: no such limit.
+    concurrency_cap = models.PositiveIntegerField(null=True)
     used_at = models.DateTimeField(null=True)
     properties = models.JSONField(default=dict)
 

@@ -105,6 +105,7 @@ def create(attempt: Attempt, message: StartJobAttempt, env: Env) -> Step:
         retry_attempt=message.retry_attempt,
         scheduled_for=message.scheduled_for,
         holds_slot=True,
+        concurrency_key=message.concurrency_key,
         created_at=env.now,
         due_at=env.now + START_TIMEOUT,
     )
@@ -151,6 +152,7 @@ def release_slot(attempt: Attempt, message: Message, env: Env) -> Step:
         job_type=attempt.job_type,
         attempt_id=attempt.id,
         instance_id=attempt.instance_id,
+        concurrency_key=attempt.concurrency_key,
     )
     return attempt.but(holds_slot=False), [Send(released)]
 

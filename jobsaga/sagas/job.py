@@ -182,7 +182,14 @@ def enqueue_last(job: Job, message: Message, env: Env) -> Step:
 
 def request_slot(job: Job, message: JobSlotWaitElapsed, env: Env) -> Step:
     request = AllocateJobSlot(
-        job_id=job.id, job_type=job.job_type, attempt_id=env.new_id(), properties=job.properties
+        job_id=job.id,
+        job_type=job.job_type,
+        attempt_id=env.new_id(),
+        properties=job.properties,
+        concurrency_key=job.concurrency_key,
+        priority=job.priority,
+        run=job.run,
+        retry_attempt=job.retry_attempt,
     )
     return job, [Send(request)]
 
@@ -202,6 +209,7 @@ def start_attempt(job: Job, message: JobSlotAllocated, env: Env) -> Step:
         message=job.message,
         message_version=job.message_version,
         properties=job.properties,
+        concurrency_key=job.concurrency_key,
         headers=job.headers,
         progress_value=job.progress_value,
         progress_limit=job.progress_limit,
@@ -475,6 +483,7 @@ TABLE = {
         On(JobSlotWaitElapsed, given=is_left_out, do=(leave_out, wait_for_next)),
         On(JobSlotWaitElapsed, given=recurs, do=(take_occurrence, enqueue), to=S.WAITING_FOR_SLOT),
         On(JobSlotWaitElapsed, do=(enqueue,), to=S.WAITING_FOR_SLOT),
+        ignore(RunJob, "it is about another run", given=is_about_another_run),
         On(RunJob, given=recurs, do=(begin_extra_run, enqueue), to=S.WAITING_FOR_SLOT),
         On(RunJob, do=(enqueue,), to=S.WAITING_FOR_SLOT),
         ignore(CancelJob, "it is about another run", given=is_about_another_run),

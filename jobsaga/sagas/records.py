@@ -98,6 +98,7 @@ class Attempt(Record):
     retry_attempt: int = 0
     scheduled_for: datetime | None = None
     holds_slot: bool = False
+    concurrency_key: str = ""
     #: The job no longer waits for this attempt, but its worker has not said that it has ended.
     given_up: bool = False
     created_at: datetime | None = None
@@ -134,13 +135,14 @@ class TypeInstance(Record):
     job_type: str
     instance_id: UUID
     concurrent_job_limit: int = 1
-    active: int = 0
+    #: What its worker was started with: no override goes beyond it.
+    concurrency_cap: int | None = None
     used_at: datetime | None = None
     properties: Json = field(default_factory=dict)
-
-    @property
-    def has_room(self) -> bool:
-        return self.active < self.concurrent_job_limit
+    #: Slots it holds, the machine it runs on, and whether it is to get no more: known when it is asked for.
+    active: int = 0
+    host: str = ""
+    drained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,16 +154,53 @@ class JobType(Record):
     state: JobTypeStates = JobTypeStates.INITIAL
     concurrent_job_limit: int = 1
     global_concurrent_job_limit: int | None = None
+    #: How many slots the jobs of one concurrency key hold at a time; None: keys mean nothing.
+    concurrency_per_key: int | None = None
     properties: Json = field(default_factory=dict)
+    #: What holds in place of the limits until ``due_at``; None: that one is as it was announced.
+    override_job_limit: int | None = None
+    override_global_limit: int | None = None
+    override_at: datetime | None = None
+    override_by: str = ""
+    override_reason: str = ""
+    due_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    pause_reason: str = ""
     #: Live instances by id.
     instances: Mapping[UUID, TypeInstance] = field(default_factory=dict)
     #: Slots held by any instance, live or not.
     active: int = 0
+    #: The same by concurrency key.
+    keys: Mapping[str, int] = field(default_factory=dict)
+
+    def limit_of(self, instance: TypeInstance) -> int:
+        """How many slots this instance may hold now."""
+        if instance.drained:
+            return 0
+        if self.override_job_limit is None:
+            return instance.concurrent_job_limit
+        if instance.concurrency_cap is None:
+            return self.override_job_limit
+        return min(self.override_job_limit, instance.concurrency_cap)
+
+    @property
+    def global_limit(self) -> int | None:
+        """How many slots all instances together may hold now; None: as many as each for itself."""
+        if self.override_global_limit is None:
+            return self.global_concurrent_job_limit
+        return self.override_global_limit
 
     @property
     def room(self) -> int:
-        """How many more slots can be given now."""
-        local = sum(max(0, i.concurrent_job_limit - i.active) for i in self.instances.values())
-        if self.global_concurrent_job_limit is None:
-            return local
-        return max(0, min(local, self.global_concurrent_job_limit - self.active))
+        """How many more slots can be given now, to whatever key."""
+        if self.paused_at is not None:
+            return 0
+        local = sum(max(0, self.limit_of(each) - each.active) for each in self.instances.values())
+        return local if self.global_limit is None else max(0, min(local, self.global_limit - self.active))
+
+    def room_of(self, key: str) -> int | None:
+        """How many more slots the jobs of this key may hold; None: as many as there are."""
+        if self.concurrency_per_key is None or not key:
+            return None
+        return max(0, self.concurrency_per_key - self.keys.get(key, 0))

@@ -6,7 +6,8 @@ has one writer, and needs no row locks), and written by ``sql``. Every query nam
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,7 +41,7 @@ from jobsaga.models import (
 )
 from jobsaga.models.workers import InstanceState
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstance
-from jobsaga.sagas.states import JobStates, JobTypeStates
+from jobsaga.sagas.states import JobStates
 from jobsaga.store import probes, sessions, transactions
 from jobsaga.store.base import Changes, Locked, Retention, Transaction, grouped
 from jobsaga.store.rows import COLUMNS, MODELS, records, values
@@ -111,12 +112,9 @@ class DjangoTransaction:
 
     def create_job_types(self, names: Collection[str]) -> None:
         there = JobTypeSaga.objects.using(self.alias).filter(name__in=list(names))
-        new: dict[str, object] = {}
-        missing = sorted(
-            set(names) - set(there.values_list("name", flat=True))
-        )  # an insert would wait for its lock
-        rows = [(job_type_id(name), name, JobTypeStates.INITIAL, 1, new) for name in missing]
-        columns = ("id", "name", "state", "concurrent_job_limit", "properties")
+        missing = set(names) - set(there.values_list("name", flat=True))  # an insert would wait for its lock
+        columns = COLUMNS[JobType]
+        rows = [values(JobType(id=job_type_id(name), name=name), columns) for name in sorted(missing)]
         sql.insert(self.connection, JobTypeSaga, columns, rows, ignore_conflicts=True)
 
     def waiting_jobs(self, job_type: str, limit: int) -> list[Job]:
@@ -192,23 +190,39 @@ class DjangoTransaction:
         if not types:
             return {}
         slots = JobAttemptSaga.objects.using(self.alias).filter(holds_slot=True, job_type__in=types)
-        held: dict[tuple[str, UUID | None], int] = {
-            (name, instance): count
-            for name, instance, count in slots.values_list("job_type", "instance_id")
-            .annotate(n=Count("*"))
-            .order_by()
+        by_instance: Counter[tuple[str, UUID | None]] = Counter()
+        keys: dict[str, Counter[str]] = {name: Counter() for name in types}
+        for name, instance, key, count in (
+            slots.values_list("job_type", "instance_id", "concurrency_key").annotate(n=Count("*")).order_by()
+        ):
+            by_instance[name, instance] += count
+            if key:
+                keys[name][key] += count
+        instances = self._live_instances(types, by_instance, now)
+        totals: Counter[str] = Counter()
+        for (name, _), count in by_instance.items():
+            totals[name] += count
+        return {
+            name: each.but(instances=instances[name], active=totals[name], keys=keys[name])
+            for name, each in types.items()
         }
+
+    def _live_instances(
+        self, types: Collection[str], held: Mapping[tuple[str, UUID | None], int], now: datetime
+    ) -> dict[str, dict[UUID, TypeInstance]]:
         live = JobTypeInstance.objects.using(self.alias).filter(
             job_type__in=types, instance__state=InstanceState.RUNNING, instance__lease_expires_at__gt=now
         )
-        by_type: dict[str, dict[UUID, TypeInstance]] = {name: {} for name in types}
-        for each in records(TypeInstance, live.values_list(*COLUMNS[TypeInstance])):
-            active = held.get((each.job_type, each.instance_id), 0)
-            by_type[each.job_type][each.instance_id] = each.but(active=active)
-        totals = dict.fromkeys(types, 0)
-        for (name, _), count in held.items():
-            totals[name] += count
-        return {name: each.but(instances=by_type[name], active=totals[name]) for name, each in types.items()}
+        found: dict[str, dict[UUID, TypeInstance]] = {name: {} for name in types}
+        rows = live.values_list("instance__host", "instance__drained_at", *COLUMNS[TypeInstance])
+        for host, drained_at, *row in rows:
+            (each,) = records(TypeInstance, [tuple(row)])
+            found[each.job_type][each.instance_id] = each.but(
+                host=host,
+                drained=drained_at is not None,
+                active=held.get((each.job_type, each.instance_id), 0),
+            )
+        return found
 
     def _save(self, record: type[Any], changes: list[tuple[Any, Any]]) -> None:
         if not changes:

@@ -106,10 +106,11 @@ class MemoryTransaction:
         _save(memory.attempts, changes.attempts, "id")
         _save(memory.checkpoints, changes.checkpoints, "job_id")
         memory.job_types.update(
-            {after.name: after.but(instances={}, active=0) for _, after in changes.job_types}
+            {after.name: after.but(instances={}, active=0, keys={}) for _, after in changes.job_types}
         )
         for _, after in changes.type_instances:
-            memory.type_instances[after.job_type, after.instance_id] = after.but(active=0)
+            stored = after.but(active=0, host="", drained=False)
+            memory.type_instances[after.job_type, after.instance_id] = stored
         for gone in changes.removed_type_instances:
             memory.type_instances.pop((gone.job_type, gone.instance_id), None)
         for attempt_id in changes.orphans:
@@ -186,17 +187,15 @@ class MemoryTransaction:
         return AttemptStatus.RUNNING if in_doubt and not attempt.given_up else None
 
     def _counted(self, job_type: JobType, now: datetime) -> JobType:
-        held = Counter(
-            a.instance_id
-            for a in self.memory.attempts.values()
-            if a.holds_slot and a.job_type == job_type.name
-        )
+        holders = [a for a in self.memory.attempts.values() if a.holds_slot and a.job_type == job_type.name]
+        held = Counter(each.instance_id for each in holders)
+        keys = Counter(each.concurrency_key for each in holders if each.concurrency_key)
         instances = {
-            key: each.but(active=held[key])
+            key: each.but(active=held[key], drained=self.memory.instances[key].drained)
             for (name, key), each in self.memory.type_instances.items()
             if name == job_type.name and self._lives(key, now)
         }
-        return job_type.but(instances=instances, active=sum(held.values()))
+        return job_type.but(instances=instances, active=sum(held.values()), keys=keys)
 
     def _remove_job(self, job_id: UUID) -> None:
         self.memory.jobs.pop(job_id, None)

@@ -17,8 +17,8 @@ from jobsaga.sagas.machine import Record
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstance
 from jobsaga.sagas.states import AttemptStates, JobStates, JobTypeStates, State
 
-COUNTED = {"instances", "active"}
-"""Fields of records that are counted when they are asked for, and stored nowhere."""
+COUNTED = {"instances", "active", "keys", "host", "drained"}
+"""Fields of a type and its instances that are counted or looked up when they are asked for."""
 
 MODELS: dict[type[Record], type[models.Model]] = {
     Job: JobSaga,

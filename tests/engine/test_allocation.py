@@ -207,7 +207,7 @@ class TestPlaces:
                 (
                     each.instance_id
                     for each in job_type.instances.values()
-                    if each.properties["Zone"] == request.properties["Zone"] and each.has_room
+                    if each.properties["Zone"] == request.properties["Zone"] and each.active < job_type.limit_of(each)
                 ),
                 None,
             )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobsaga.messages import CancelJob, LimitKind, Message, SetConcurrentJobLimit
-from jobsaga.sagas import JOB, JobType, TypeInstance, job_type
+from jobsaga.sagas import JOB, JobType, job_type
 from jobsaga.store.memory import MemoryStore, MemoryTransaction
 from tests.engine.walk import GLOBAL_LIMIT, LIMIT, Walk
 from tests.engine.world import TYPE, World, drain
@@ -50,7 +50,7 @@ def walk_many() -> None:
 
 
 FAULTS: dict[str, tuple[Any, str, Any]] = {
-    "the instances' limits are forgotten": (TypeInstance, "has_room", property(lambda self: True)),
+    "the instances' limits are forgotten": (JobType, "limit_of", lambda *_: 100),
     "the global limit is forgotten": (job_type, "below_global_limit", lambda self: True),
     "slots of the lost stay": (MemoryTransaction, "silent", lambda *_: []),
     "no deadlines": (MemoryTransaction, "due", lambda *_: []),

@@ -213,7 +213,7 @@ class World:
                 ATTEMPT,
             )
         assert address == "job_type"
-        name = message.job_type
+        name = getattr(message, "job_type", TYPE)  # an instance's drain is heard by each type it runs: here, by one
         return self.types, name, self.types.get(name) or JobType(id=UUID(int=0), name=name), JOB_TYPE
 
     def env(self, message: Any = None, **more: Any) -> Env:
@@ -250,7 +250,9 @@ class World:
 
     def _choose(self, name: str) -> UUID | None:
         job_type = self.types[name]
-        free: list[TypeInstance] = [each for each in job_type.instances.values() if each.has_room]
+        free: list[TypeInstance] = [
+            each for each in job_type.instances.values() if each.active < job_type.limit_of(each)
+        ]
         if not free or job_type.room < 1:
             return None
         return min(free, key=lambda each: (each.active, each.used_at or START, each.instance_id)).instance_id
