@@ -11,27 +11,46 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobsaga.client import JobState as JobState
+    from jobsaga.client import aadd_or_update_recurring_job as aadd_or_update_recurring_job
     from jobsaga.client import acancel_job as acancel_job
+    from jobsaga.client import acancel_recurring_job as acancel_recurring_job
+    from jobsaga.client import add_or_update_recurring_job as add_or_update_recurring_job
     from jobsaga.client import afinalize_job as afinalize_job
+    from jobsaga.client import afinalize_recurring_job as afinalize_recurring_job
     from jobsaga.client import aget_job_state as aget_job_state
+    from jobsaga.client import aget_recurring_job_state as aget_recurring_job_state
     from jobsaga.client import aretry_job as aretry_job
+    from jobsaga.client import aresume_recurring_job as aresume_recurring_job
     from jobsaga.client import arun_job as arun_job
+    from jobsaga.client import arun_recurring_job as arun_recurring_job
+    from jobsaga.client import aschedule_job as aschedule_job
     from jobsaga.client import asubmit_job as asubmit_job
     from jobsaga.client import asubmit_jobs as asubmit_jobs
     from jobsaga.client import cancel_job as cancel_job
+    from jobsaga.client import cancel_recurring_job as cancel_recurring_job
     from jobsaga.client import finalize_job as finalize_job
+    from jobsaga.client import finalize_recurring_job as finalize_recurring_job
     from jobsaga.client import get_job_state as get_job_state
+    from jobsaga.client import get_recurring_job_state as get_recurring_job_state
     from jobsaga.client import retry_job as retry_job
+    from jobsaga.client import resume_recurring_job as resume_recurring_job
     from jobsaga.client import run_job as run_job
+    from jobsaga.client import run_recurring_job as run_recurring_job
+    from jobsaga.client import schedule_job as schedule_job
     from jobsaga.client import submit_job as submit_job
     from jobsaga.client import submit_jobs as submit_jobs
     from jobsaga.consumers import JobConsumer as JobConsumer
     from jobsaga.consumers import job_consumer as job_consumer
+    from jobsaga.consumers import recurring as recurring
     from jobsaga.exceptions import AttemptSuperseded as AttemptSuperseded
     from jobsaga.exceptions import JobCancellation as JobCancellation
     from jobsaga.options import JobOptions as JobOptions
     from jobsaga.options import ProgressBuffer as ProgressBuffer
     from jobsaga.sagas.retry import Retry as Retry
+    from jobsaga.schedule import Daily as Daily
+    from jobsaga.schedule import Every as Every
+    from jobsaga.schedule import Monthly as Monthly
+    from jobsaga.schedule import Weekly as Weekly
     from jobsaga.worker.context import JobContext as JobContext
 
 _HOMES = {
@@ -51,11 +70,26 @@ _HOMES = {
         "arun_job",
         "afinalize_job",
         "aget_job_state",
+        "schedule_job",
+        "add_or_update_recurring_job",
+        "run_recurring_job",
+        "cancel_recurring_job",
+        "resume_recurring_job",
+        "finalize_recurring_job",
+        "get_recurring_job_state",
+        "aschedule_job",
+        "aadd_or_update_recurring_job",
+        "arun_recurring_job",
+        "acancel_recurring_job",
+        "aresume_recurring_job",
+        "afinalize_recurring_job",
+        "aget_recurring_job_state",
     ),
-    "jobsaga.consumers": ("JobConsumer", "job_consumer"),
+    "jobsaga.consumers": ("JobConsumer", "job_consumer", "recurring"),
     "jobsaga.exceptions": ("AttemptSuperseded", "JobCancellation"),
     "jobsaga.options": ("JobOptions", "ProgressBuffer"),
     "jobsaga.sagas.retry": ("Retry",),
+    "jobsaga.schedule": ("Every", "Daily", "Weekly", "Monthly"),
     "jobsaga.worker.context": ("JobContext",),
 }
 

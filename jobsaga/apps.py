@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -14,8 +15,11 @@ class JobSagaConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks, then import the jobs modules."""
+        """Register the checks and what follows a migrate, then import the jobs modules."""
         from jobsaga import checks  # noqa: F401 - importing it registers the checks
+        from jobsaga.client.declared import sync_after_migrate
         from jobsaga.conf import settings
+
+        post_migrate.connect(sync_after_migrate, sender=self, dispatch_uid="jobsaga.recurring")
 
         autodiscover_modules(settings.AUTODISCOVER_MODULE)

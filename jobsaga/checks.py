@@ -3,7 +3,7 @@
 E001 an unknown setting                     E011 two consumers for one message class or type name
 E002 a setting with a wrong value           E012 a message class that cannot be found or stored, or has no name
 E003 a lease shorter than three heartbeats  E013 a consumer that could never run
-E004 a database alias that does not exist
+E004 a database alias that does not exist      E014 an @recurring without a consumer or an input
 E005 a site without time zones
 W001 SQLite that takes its write lock late  I001 SQLite in memory, which no other process can see
 W002 a connection pool without health checks
@@ -22,6 +22,7 @@ from django.db import connections
 
 from jobsaga import conf
 from jobsaga.consumers import consumers
+from jobsaga.consumers.declarations import declaration_problems
 from jobsaga.exceptions import DuplicateConsumer, UnresolvedMessageType
 
 TAG = "jobsaga"
@@ -63,7 +64,11 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_consumers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """All that is wrong with the job consumers."""
     ids = {DuplicateConsumer: "jobsaga.E011", UnresolvedMessageType: "jobsaga.E012"}
-    return [Error(str(error), id=ids.get(type(error), "jobsaga.E013")) for _, error in consumers.problems()]
+    found = [Error(str(error), id=ids.get(type(error), "jobsaga.E013")) for _, error in consumers.problems()]
+    return [
+        *found,
+        *(Error(f"{each}: {error}", id="jobsaga.E014") for each, error in declaration_problems()),
+    ]
 
 
 def _heartbeats() -> Iterator[CheckMessage]:

@@ -37,6 +37,12 @@ class InvalidOptions(JobSagaError, ValueError):
     """An option of a consumer, a retry policy or a call that makes no sense. The text names it."""
 
 
+class InvalidSchedule(JobSagaError, ValueError):
+    """A schedule, a time zone, or a time that cannot be used. The text says what is wrong with it, where, and
+    what to write instead.
+    """
+
+
 class UnknownJobType(JobSagaError, LookupError):
     """No consumer is registered under this name, or for this message class."""
 
@@ -87,10 +93,47 @@ class JobNotFound(JobSagaError, LookupError):
         )
 
 
+class RecurringJobNotFound(JobNotFound):
+    """No recurring job of this type has this name."""
+
+    def __init__(self, job_id: UUID, job_type: str, name: str) -> None:
+        super().__init__(job_id)
+        self.args = (job_id, job_type, name)
+        self.job_type, self.name = job_type, name
+
+    def __str__(self) -> str:
+        return (
+            f"There is no recurring job {self.name!r} of {self.job_type}: add it with "
+            "add_or_update_recurring_job(), or look at the names with: manage.py jobsaga recurring"
+        )
+
+
+class JobHasStarted(JobSagaError):
+    """A job cannot be given another time any more: its time has come, or it has none."""
+
+    def __init__(self, job_id: UUID, state: str) -> None:
+        super().__init__(job_id, state)
+        self.job_id, self.state = job_id, state
+
+    def __str__(self) -> str:
+        return (
+            f"Job {self.job_id} is {self.state}: only one that waits for its time can be scheduled anew. "
+            "Leave job_id out to schedule another."
+        )
+
+
 class TransportError(JobSagaError):
     """The transport could not carry a message. Nothing is lost: the database has the truth, the sweep finds
     it.
     """
+
+
+class WrongTransaction(JobSagaError):
+    """A job's state was saved within a transaction of another database than JOBSAGA's. The text says what to do."""
+
+
+class IterationError(JobSagaError):
+    """``context.iterate`` cannot do what it was asked to, or its loop was left in the middle of a chunk."""
 
 
 class NotReady(JobSagaError):

@@ -63,3 +63,8 @@ def uuid7() -> UUID:
 def job_type_id(name: str) -> UUID:
     """The id of the job type of this name: the same in every process, release and database."""
     return uuid5(JOB_TYPES, name)
+
+
+def recurring_job_id(job_type: str, name: str) -> UUID:
+    """The id of the recurring job of this type and name: the same wherever it is added."""
+    return uuid5(job_type_id(job_type), name)

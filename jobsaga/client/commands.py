@@ -47,7 +47,7 @@ def submit_job(
     Raises UnknownJobType; InvalidMessage, naming the field, for what cannot be stored.
     """
     command = _submission(message, fields, job_id, properties, priority, submitted_by)
-    return _site().submit([command], may_exist=job_id is not None)[0]
+    return site().submit([command], may_exist=job_id is not None)[0]
 
 
 def submit_jobs(
@@ -59,17 +59,24 @@ def submit_jobs(
 ) -> list[UUID]:
     """Make a job of each message, all or none; their ids in order. Raises as ``submit_job``."""
     commands = [_submission(each, None, None, properties, priority, submitted_by) for each in messages]
-    return _site().submit(commands)
+    return site().submit(commands)
 
 
-def cancel_job(job_id: UUID, reason: str = "", *, by: str = "") -> JobState:
+def cancel_job(job_id: UUID, reason: str = "", *, run: int | None = None, by: str = "") -> JobState:
     """End the job as Canceled unless it has completed; its state after that.
 
     A job that waits is Canceled at once. One that runs is asked to stop, and forced when it does not: its
-    state is Started or CancellationPending for a while. Raises JobNotFound.
+    state is Started or CancellationPending for a while. Of a recurring job this ends one run, the one under
+    way or, between two, the next, and the job goes on with the one after; ``remark`` says which was skipped.
+    With a *run* it is that run or none. Raises JobNotFound.
     """
-    return _site().command(
-        CancelJob(job_id=_id(job_id), reason=_text(reason, "reason"), actor=_text(by, "by"))
+    return site().command(
+        CancelJob(
+            job_id=checked_id(job_id),
+            reason=checked_text(reason, "reason"),
+            run=run,
+            actor=checked_text(by, "by"),
+        )
     )
 
 
@@ -78,41 +85,41 @@ def retry_job(job_id: UUID, *, by: str = "") -> JobState:
 
     Raises JobNotFound. ``refused`` says why when it changes nothing.
     """
-    return _site().command(RetryJob(job_id=_id(job_id), actor=_text(by, "by")))
+    return site().command(RetryJob(job_id=checked_id(job_id), actor=checked_text(by, "by")))
 
 
 def run_job(job_id: UUID, *, by: str = "") -> JobState:
     """Run a job now that waits for its time. Raises JobNotFound."""
-    return _site().command(RunJob(job_id=_id(job_id), actor=_text(by, "by")))
+    return site().command(RunJob(job_id=checked_id(job_id), actor=checked_text(by, "by")))
 
 
 def finalize_job(job_id: UUID, *, by: str = "") -> JobState:
     """Remove an ended job with its attempts and saved state; its history stays. Raises JobNotFound."""
-    return _site().command(FinalizeJob(job_id=_id(job_id), actor=_text(by, "by")))
+    return site().command(FinalizeJob(job_id=checked_id(job_id), actor=checked_text(by, "by")))
 
 
 def get_job_state(job_id: UUID) -> JobState:
     """The job as it is now; ``current_state`` is "NotFound" for an id that no job has."""
-    return _site().state(_id(job_id))
+    return site().state(checked_id(job_id))
 
 
-def _twin(verb: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+def twin(verb: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     """The same verb for async code."""
-    twin: Any = sync_to_async(verb)
-    twin.__name__ = twin.__qualname__ = f"a{verb.__name__}"
-    return cast("Callable[P, Coroutine[Any, Any, R]]", twin)
+    other: Any = sync_to_async(verb)
+    other.__name__ = other.__qualname__ = f"a{verb.__name__}"
+    return cast("Callable[P, Coroutine[Any, Any, R]]", other)
 
 
-asubmit_job = _twin(submit_job)
-asubmit_jobs = _twin(submit_jobs)
-acancel_job = _twin(cancel_job)
-aretry_job = _twin(retry_job)
-arun_job = _twin(run_job)
-afinalize_job = _twin(finalize_job)
-aget_job_state = _twin(get_job_state)
+asubmit_job = twin(submit_job)
+asubmit_jobs = twin(submit_jobs)
+acancel_job = twin(cancel_job)
+aretry_job = twin(retry_job)
+arun_job = twin(run_job)
+afinalize_job = twin(finalize_job)
+aget_job_state = twin(get_job_state)
 
 
-def _site() -> Site:
+def site() -> Site:
     """The models are loaded when the first verb is used, so that importing this needs no ``django.setup()``."""
     from jobsaga.client.site import Site
 
@@ -127,19 +134,28 @@ def _submission(
     priority: int,
     submitted_by: str,
 ) -> SubmitJob:
+    return SubmitJob(
+        job_id=uuid7() if job_id is None else checked_id(job_id),
+        actor=checked_text(submitted_by, "submitted_by"),
+        **job_fields(message, fields, properties, priority),
+    )
+
+
+def job_fields(
+    message: Any, fields: Mapping[str, Any] | None, properties: Mapping[str, Any] | None, priority: int
+) -> dict[str, Any]:
+    """What every submission says of its job, checked at the door."""
     definition, content = _content(message, fields)
     known = Properties(properties or {}).to_dict()
     check_json(known, "properties", max_bytes=settings.MAX_MESSAGE_BYTES)
     if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > 2**31 - 1:
         raise InvalidMessage("priority", f"must be a whole number of 32 bits, not {priority!r}")
-    return SubmitJob(
-        job_id=uuid7() if job_id is None else _id(job_id),
-        job_type=definition.type_name,
-        message=content,
-        properties=known,
-        priority=priority,
-        actor=_text(submitted_by, "submitted_by"),
-    )
+    return {
+        "job_type": definition.type_name,
+        "message": content,
+        "properties": known,
+        "priority": priority,
+    }
 
 
 def _content(message: Any, fields: Mapping[str, Any] | None) -> tuple[JobConsumerDefinition, dict[str, Any]]:
@@ -153,7 +169,7 @@ def _content(message: Any, fields: Mapping[str, Any] | None) -> tuple[JobConsume
     return definition, encode(message if definition.message_type else None, max_bytes=limit)
 
 
-def _id(value: object) -> UUID:
+def checked_id(value: object) -> UUID:
     """An id as given: a UUID or its text, and not the empty one (K32 of the conformance list)."""
     try:
         known = value if isinstance(value, UUID) else UUID(str(value))
@@ -164,7 +180,8 @@ def _id(value: object) -> UUID:
     return known
 
 
-def _text(value: object, where: str) -> str:
+def checked_text(value: object, where: str) -> str:
+    """A text as given. Raises InvalidMessage for anything else, and for what a database refuses."""
     if not isinstance(value, str):
         raise InvalidMessage(where, f"must be a string, not {value!r}")
     check_json(value, where)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from django.db import IntegrityError, transaction
 
 from jobsaga.client.state import JobState
@@ -12,16 +14,30 @@ from jobsaga.conf import settings
 from jobsaga.engine.engine import Engine
 from jobsaga.engine.events import publish
 from jobsaga.exceptions import JobNotFound
-from jobsaga.messages import CancelJob, FinalizeJob, JobEvent, RetryJob, RunJob, SubmitJob
+from jobsaga.messages import (
+    AddOrUpdateRecurringJob,
+    CancelJob,
+    CancelRecurringJob,
+    FinalizeJob,
+    JobEvent,
+    RetryJob,
+    RunJob,
+    SubmitJob,
+)
 from jobsaga.models import JobSaga
-from jobsaga.sagas import JOB, JobStates
+from jobsaga.sagas import JOB, Job, JobStates
 from jobsaga.sagas.states import ACTIVE_JOB_STATES
 from jobsaga.store.base import Transaction
 from jobsaga.store.django import DjangoStore
-from jobsaga.transport import default_transport
+from jobsaga.store.rows import COLUMNS, records
+from jobsaga.transport import client_transport
 from jobsaga.transport.base import SAGA
 
-Command = CancelJob | RetryJob | RunJob | FinalizeJob
+#: What makes a job that is not there.
+Submission = SubmitJob | AddOrUpdateRecurringJob
+#: What a job that is under way is told by the saga hosts.
+Asked = CancelJob | CancelRecurringJob | AddOrUpdateRecurringJob
+Command = Asked | RetryJob | RunJob | FinalizeJob | SubmitJob
 
 
 class Site:
@@ -30,7 +46,7 @@ class Site:
     def __init__(self) -> None:
         self.alias = settings.DATABASE
         self.store = DjangoStore(self.alias)
-        self.transport = default_transport()
+        self.transport = client_transport()
         self.engine = Engine(self.store, self.transport)
 
     def submit(self, commands: Sequence[SubmitJob], *, may_exist: bool = False) -> list[UUID]:
@@ -45,33 +61,58 @@ class Site:
                 self._hint()
         return [command.job_id for command in commands]
 
+    def now(self) -> datetime:
+        """The database's time."""
+        with self.store.transaction() as tx:
+            return tx.now()
+
+    def put(self, message: Submission) -> JobState:
+        """Make this job, or tell it if it is there."""
+        with self.store.transaction() as tx:
+            if self._stored_state(message.job_id) is None and self._insert_alone(tx, message):
+                self._hint()
+                return self.state(message.job_id)
+            return self.command(message)
+
     def command(self, message: Command) -> JobState:
         """Apply *message* to its job, or send it to the saga hosts if the job is under way."""
         with self.store.transaction() as tx:
             state = self._stored_state(message.job_id)
-            if isinstance(message, CancelJob) and state in ACTIVE_JOB_STATES:
+            if isinstance(message, Asked) and state in ACTIVE_JOB_STATES:
                 return self._ask(message, state)
             return self._apply(tx, message)
 
-    def state(self, job_id: UUID, refused: str = "") -> JobState:
+    def state(self, job_id: UUID, refused: str = "", remark: str = "") -> JobState:
         """The job as it is stored."""
         jobs = JobSaga.objects.using(self.alias).select_related("checkpoint").filter(pk=job_id)
         job = jobs.first()
-        return _state(job, refused) if job is not None else JobState(job_id=job_id, refused=refused)
+        if job is None:
+            return JobState(job_id=job_id, refused=refused, remark=remark)
+        return _state(job, refused, remark)
 
-    def _ask(self, message: CancelJob, state: JobStates) -> JobState:
+    def job(self, job_id: UUID) -> Job | None:
+        """The job's record, not locked."""
+        rows = JobSaga.objects.using(self.alias).filter(pk=job_id).values_list(*COLUMNS[Job])
+        return next(iter(records(Job, rows)), None)
+
+    def _ask(self, message: Asked, state: JobStates) -> JobState:
         """Leave it to the saga hosts, unless they would do nothing."""
-        rows = JOB.rows[state, CancelJob]
+        rows = JOB.rows[state, type(message)]
         refused = rows[0].because if all(row.ignored for row in rows) else ""
+        job = self.state(message.job_id, refused=refused)
         if not refused:
+            if isinstance(message, CancelJob) and message.run is None:
+                message = msgspec.structs.replace(
+                    message, run=job.run
+                )  # heard late, it is not about the next
             self.transport.send([(SAGA, message)])
-        return self.state(message.job_id, refused=refused)
+        return job
 
     def _apply(self, tx: Transaction, message: Command) -> JobState:
         job = tx.jobs([message.job_id], wait=True).rows.get(message.job_id)
         if job is None:
             raise JobNotFound(message.job_id)
-        if isinstance(message, CancelJob) and job.state in ACTIVE_JOB_STATES:
+        if isinstance(message, Asked) and job.state in ACTIVE_JOB_STATES:
             return self._ask(message, job.state)
         row = JOB.step(job, message, self.engine.fresh_turn(tx).env()).row
         if row is not None and row.ignored:
@@ -80,16 +121,17 @@ class Site:
         self.transport.send(turn.outgoing)
         self._tell(turn.events)
         self._hint()
-        return self.state(job.id)
+        notes = [line.message for line in turn.changes.history if line.from_state is None]
+        return self.state(job.id, remark="; ".join(notes))
 
-    def _insert(self, tx: Transaction, commands: Sequence[SubmitJob]) -> None:
+    def _insert(self, tx: Transaction, commands: Sequence[Submission]) -> None:
         turn = self.engine.fresh_turn(tx)
         for command in commands:
             turn.apply(command)
         tx.write(turn.finish())
         self._tell(turn.events)
 
-    def _insert_alone(self, tx: Transaction, command: SubmitJob) -> bool:
+    def _insert_alone(self, tx: Transaction, command: Submission) -> bool:
         """False if a job of this id is there already: then nothing is changed."""
         try:
             with tx.savepoint():
@@ -113,9 +155,10 @@ class Site:
             transaction.on_commit(lambda: publish(events), using=self.alias, robust=True)
 
 
-def _state(job: JobSaga, refused: str) -> JobState:
+def _state(job: JobSaga, refused: str, remark: str) -> JobState:
     state = JobStates(job.state)
     checkpoint = getattr(job, "checkpoint", None)
+    saved = checkpoint.state if checkpoint and checkpoint.run == job.run else None
     waits = state in (JobStates.WAITING_TO_START, JobStates.WAITING_TO_RETRY)
     return JobState(
         job_id=job.id,
@@ -134,10 +177,18 @@ def _state(job: JobSaga, refused: str) -> JobState:
         progress_value=job.progress_value,
         progress_limit=job.progress_limit,
         progress_message=job.progress_message,
-        job_state=checkpoint.state if checkpoint else None,
+        job_state=saved,
         result=job.result,
         properties=job.properties,
-        next_start_date=job.due_at if waits else None,
+        next_start_date=job.due_at if waits else job.next_start_at,
+        scheduled_for=job.scheduled_for,
+        is_recurring=job.recurring,
+        recurring_name=job.recurring_name,
+        cron=job.cron,
+        time_zone=job.time_zone,
+        start_date=job.start_at,
+        end_date=job.end_at,
         cancel_requested=job.cancel_requested_at,
         refused=refused,
+        remark=remark,
     )

@@ -42,11 +42,23 @@ class JobState:
     #: What ``run`` returned.
     result: Any = None
     properties: dict[str, Any] | None = None
-    #: When a job that waits for its time, or for a retry, goes on.
+    #: When a job that waits for its time, or for a retry, goes on; of a recurring one: when its next run starts.
     next_start_date: datetime | None = None
+    #: The time for which this run was planned. None: it was not.
+    scheduled_for: datetime | None = None
+    #: Whether more runs may follow.
+    is_recurring: bool = False
+    recurring_name: str = ""
+    #: The schedule as text, see ``jobsaga.schedule``; its time zone; what bounds it.
+    cron: str = ""
+    time_zone: str = "UTC"
+    start_date: datetime | None = None
+    end_date: datetime | None = None
     cancel_requested: datetime | None = None
     #: Why the command that gave this state changed nothing; empty if it did, or was no command.
     refused: str = ""
+    #: What the command did that the state alone does not show: which run of a recurring job was skipped, say.
+    remark: str = ""
 
     @property
     def is_finished(self) -> bool:

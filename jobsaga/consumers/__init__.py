@@ -7,6 +7,7 @@ reported by ``manage.py check``.
 """
 
 from jobsaga.consumers.consumer import JobConsumer, consumers, job_consumer
+from jobsaga.consumers.declarations import RecurringDeclaration, recurring
 from jobsaga.consumers.registry import ConsumerProblem, ConsumerRegistry, JobConsumerDefinition
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "ConsumerRegistry",
     "JobConsumer",
     "JobConsumerDefinition",
+    "RecurringDeclaration",
     "consumers",
     "job_consumer",
+    "recurring",
 ]

@@ -149,6 +149,11 @@ class ConsumerRegistry:
         source = message if isinstance(message, type) or inspect.isfunction(message) else type(message)
         return self._indexed().by_message.get(source) or self._missing(full_name(source))
 
+    def for_source(self, source: Any) -> JobConsumerDefinition:
+        """The definition of this consumer class or function. Raises UnknownJobType, NotReady."""
+        found = [each for candidate, each in self._indexed().accepted if candidate.source is source]
+        return found[0] if found else self._missing(full_name(source))
+
     def problems(self) -> list[ConsumerProblem]:
         """All that is wrong with the consumers. Read by ``manage.py check``."""
         index = self._indexed()

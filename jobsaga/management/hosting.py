@@ -17,6 +17,7 @@ from threading import Thread
 from django.core.management.base import CommandError
 from django.db import Error, connections
 
+from jobsaga.client.declared import warn_of_drift
 from jobsaga.conf import settings
 from jobsaga.consumers import JobConsumerDefinition, consumers
 from jobsaga.engine import process
@@ -61,6 +62,7 @@ def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
         )  # a signal handler must not take the lock of an Event
         _run_sagas_only(host, plan)
         return
+    warn_of_drift()
     sagas = _sagas_beside(plan)
     worker = _worker(plan, sagas)
     on_stop(worker.stop)

@@ -29,25 +29,7 @@ from jobsaga.messages import (
 from jobsaga.sagas.machine import Effects, Env, Note, Send
 from jobsaga.sagas.records import Job
 from jobsaga.sagas.states import JobStates
-
-
-def next_after(*a, **k):
-    import jobsaga.schedule as x
-
-    return x.next_after(*a, **k)
-
-
-def latest_until(*a, **k):
-    import jobsaga.schedule as x
-
-    return x.latest_until(*a, **k)
-
-
-def describe(*a, **k):
-    import jobsaga.schedule as x
-
-    return x.describe(*a, **k)
-
+from jobsaga.schedule import describe, latest_until, next_after
 
 Step = tuple[Job, Effects]
 
@@ -68,7 +50,7 @@ def goes_on(job: Job, message: Message, env: Env) -> bool:
     return job.recurring and job.next_start_at is not None
 
 
-def is_about_another_run(job: Job, message: CancelJob, env: Env) -> bool:
+def is_about_another_run(job: Job, message: CancelJob | RunJob, env: Env) -> bool:
     return message.run is not None and message.run != coming_run(job)
 
 

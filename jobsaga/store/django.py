@@ -265,8 +265,8 @@ class DjangoTransaction:
 
 
 HISTORY_COLUMNS = (
-    "job_id", "at", "kind", "attempt_id", "sequence", "job_version", "run", "from_state", "to_state", "status", "message",
-    "actor", "data",
+    "job_id", "at", "kind", "attempt_id", "sequence", "job_version", "run", "from_state", "to_state", "status",
+    "message", "actor", "data",
 )  # fmt: skip
 DEAD_COLUMNS = ("at", "endpoint", "body", "reason", "traceback", "job_id")
 

@@ -31,7 +31,7 @@ ENDED = "the job has ended already"
 ANSWERS: dict[str, dict[str, tuple[str, str]]] = {
     "WaitingToStart": {
         "cancel": ("Canceled", ""),
-        "retry": ("WaitingToStart", "it has not run yet: use run-now"),
+        "retry": ("WaitingToStart", "it waits for its time: use run-now"),
         "run": ("WaitingForSlot", ""),
         "finalize": ("WaitingToStart", NOT_ENDED),
     },

@@ -26,6 +26,7 @@ from jobsaga.sagas import (
     Machine,
     TypeInstance,
 )
+from jobsaga.sagas.job import DEADLINES
 from jobsaga.sagas.states import (
     ACTIVE_JOB_STATES,
     OPEN_ATTEMPT_STATES,
@@ -37,6 +38,7 @@ from tests.sagas.world import START as NOW
 from tests.sagas.world import TYPE
 
 JOB_ID, CURRENT, OTHER, INSTANCE = UUID(int=101), UUID(int=1), UUID(int=2), UUID(int=201)
+HOURLY, AT_HALF_PAST = "0 0 * * * *", "0 30 * * * *"
 PAST, FUTURE = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
 ABSTRACT = {said.Message, said.Report, said.Ended}
 MACHINES: dict[str, tuple[Machine[Any], str]] = {
@@ -75,6 +77,36 @@ def jobs() -> Iterator[Job]:
         )  # fmt: skip
 
 
+def all_jobs() -> Iterator[Job]:
+    yield from jobs()
+    yield from recurring_jobs()
+
+
+def recurring_jobs() -> Iterator[Job]:
+    """A run under way or to come, and what may follow it; NOW is an occurrence of HOURLY."""
+    hour, half = timedelta(hours=1), timedelta(minutes=30)
+    recurrences: tuple[dict[str, Any], ...] = (
+        {"next_start_at": NOW + hour},
+        {"next_start_at": NOW + hour, "end_at": NOW + hour},
+        {"next_start_at": NOW},
+        {"next_start_at": NOW - 5 * hour},
+        {"next_start_at": NOW - 5 * hour, "misfire": "skip"},
+        {"next_start_at": NOW - half, "misfire": "skip", "cron": AT_HALF_PAST},
+        {"next_start_at": NOW - half, "misfire": "skip", "cron": AT_HALF_PAST, "end_at": NOW},
+        {"next_start_at": None},
+    )
+    for state, recurrence, slot, asked in product(JobStates, recurrences, (None, OTHER), (None, NOW - hour)):
+        waits, active = state is JobStates.WAITING_TO_START, state in ACTIVE_JOB_STATES
+        if waits and recurrence["next_start_at"] is None:
+            continue  # the other thing
+        due = recurrence["next_start_at"] if waits else PAST if state in DEADLINES else None
+        yield Job(
+            **{"cron": HOURLY, **recurrence}, id=JOB_ID, job_type=TYPE, state=state, recurring=True, recurring_name="r",
+            attempt_id=CURRENT if active else None, slot=slot, due_at=due, run=3, queued_at=NOW, progress_sequence=5,
+            cancel_requested_at=asked,
+        )  # fmt: skip
+
+
 def attempts() -> Iterator[Attempt]:
     long_ago = NOW - timedelta(minutes=1)
     for state, received, given_up, due, suspect in product(
@@ -103,8 +135,12 @@ def job_types() -> Iterator[JobType]:
 def commands() -> Iterator[Message]:
     for start in (None, PAST, FUTURE):
         yield said.SubmitJob(job_id=JOB_ID, job_type=TYPE, start_at=start)
-    for kind in (said.CancelJob, said.RetryJob, said.RunJob, said.FinalizeJob):
+    for kind in (said.CancelJob, said.RetryJob, said.RunJob, said.FinalizeJob, said.CancelRecurringJob):
         yield kind(job_id=JOB_ID)
+    yield said.CancelJob(job_id=JOB_ID, run=99)
+    yield said.RunJob(job_id=JOB_ID, run=99)
+    for cron, end in ((HOURLY, None), (AT_HALF_PAST, None), (HOURLY, PAST)):
+        yield said.AddOrUpdateRecurringJob(job_id=JOB_ID, job_type=TYPE, name="r", cron=cron, end_at=end)
 
 
 def deadlines() -> Iterator[Message]:
@@ -178,6 +214,6 @@ def checkpoints() -> list[Checkpoint | None]:
 def cases(name: str) -> Iterator[tuple[Any, Message, Env]]:
     """Every record, every message, all surroundings, for one of MACHINES."""
     machine, address = MACHINES[name]
-    records: list[Any] = list({JOB: jobs, ATTEMPT: attempts, JOB_TYPE: job_types}[machine]())
+    records: list[Any] = list({JOB: all_jobs, ATTEMPT: attempts, JOB_TYPE: job_types}[machine]())
     surroundings = [each for each in envs() if machine is JOB_TYPE or each.chosen is None]
     return product(records, messages(address), surroundings)

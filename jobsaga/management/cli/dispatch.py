@@ -15,7 +15,7 @@ from django.db import Error as DatabaseFailure
 from jobsaga.checks import check_database, check_settings
 from jobsaga.conf import settings
 from jobsaga.exceptions import JobSagaError
-from jobsaga.management.cli import doctor, jobs, show, steer, submit, watch, workers
+from jobsaga.management.cli import doctor, jobs, recurring, show, steer, submit, watch, workers
 from jobsaga.management.cli.output import Output
 from jobsaga.management.cli.verb import EXIT_CODES, FAILED, INTERRUPTED, Verb
 from jobsaga.store.sqlite import prepare
@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
         steer.RETRY,
         steer.RUN,
         steer.FINALIZE,
+        recurring.RECURRING,
         workers.TYPES,
         workers.INSTANCES,
         doctor.DOCTOR,

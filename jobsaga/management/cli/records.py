@@ -128,3 +128,30 @@ class InstanceLine:
     job_types: list[str]
     running: list[RunningJob]
     properties: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurringLine:
+    """A recurring job: when it runs, and how its last run went."""
+
+    job_id: UUID
+    job_type: str
+    name: str
+    #: Whether more runs may follow: nobody has canceled it, and its schedule has not ended.
+    alive: bool
+    current_state: str
+    cron: str
+    #: The schedule in plain words.
+    schedule: str
+    time_zone: str
+    start: datetime | None
+    end: datetime | None
+    misfire: str
+    #: Whether it stands in the code, as @recurring.
+    declared: bool
+    #: How many runs there were.
+    runs: int
+    last_scheduled_for: datetime | None
+    last_started: datetime | None
+    last_outcome: str
+    next_runs: list[datetime]
