@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
+from jobsaga.broker_url import PORTS, Secret, has_password, parse
 from jobsaga.exceptions import near_matches
 from jobsaga.options import Isolation, as_isolation
 from jobsaga.payload import MAX_MESSAGE_BYTES
 from jobsaga.validation import as_count, as_duration
 
 NAME = "JOBSAGA"
-TRANSPORT_SCHEMES = ("database", "memory")
+TRANSPORT_SCHEMES = ("database", "memory", *PORTS)
 
 
 def _as_text(value: object) -> str:
@@ -34,8 +35,18 @@ def _as_transport(value: object) -> str:
     scheme, separator, _ = _as_text(value).partition("://")
     if not separator or scheme not in TRANSPORT_SCHEMES:
         known = " or ".join(f"{each}://" for each in TRANSPORT_SCHEMES)
-        raise ValueError(f"must be a URL that begins with {known}, not with {scheme!r}")
-    return str(value)
+        raise ValueError(
+            f"must be a URL that begins with {known}, not with {scheme if separator else '...'!r}"
+        )
+    if scheme in PORTS:
+        parse(str(value))
+    return Secret(value) if has_password(str(value)) else str(value)
+
+
+def _as_secret(value: object) -> Secret:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a string that is not empty")
+    return Secret(value)
 
 
 def _as_flag(value: object) -> bool:
@@ -60,6 +71,7 @@ class Key(NamedTuple):
 
 KEYS: dict[str, Key] = {
     "TRANSPORT": Key("database://", _as_transport),
+    "TRANSPORT_PASSWORD": Key(None, _or_none(_as_secret)),
     "DATABASE": Key("default", _as_text),
     "ISOLATION": Key(None, _or_none(as_isolation)),
     "FINALIZE_COMPLETED": Key(default=False, read=_as_flag),
@@ -85,7 +97,10 @@ class Settings:
     """
 
     TRANSPORT: str
-    """What carries the messages: "database://" or "memory://" (one process only: for tests)."""
+    """What carries the messages: "database://", "amqp://user@host/vhost" (RabbitMQ; "amqps://" with TLS), or
+    "memory://" (one process only: for tests)."""
+    TRANSPORT_PASSWORD: str | None
+    """The broker's password, for a TRANSPORT without one. It is shown nowhere."""
     DATABASE: str
     """The alias in DATABASES under which all tables of jobsaga live."""
     ISOLATION: Isolation | None
@@ -121,17 +136,17 @@ class Settings:
     AUTODISCOVER_MODULE: str
     """The module of each installed app in which its job consumers are defined."""
 
-    _read_from: Mapping[str, Any]
+    _read_from: _Given
     _values: dict[str, Any]
 
     def __init__(self) -> None:
-        self._forget({})
+        self._forget(_Given({}))
 
     def __getattr__(self, key: str) -> Any:
         if key not in KEYS:
             raise AttributeError(f"jobsaga has no setting {key!r}.{_suggestion(key)}")
         given = _given()
-        if given is not self._read_from:
+        if given.values is not self._read_from.values:
             self._forget(given)
         values = self._values
         if key not in values:
@@ -141,9 +156,19 @@ class Settings:
     def __setattr__(self, key: str, value: object) -> None:
         raise AttributeError(f'Set JOBSAGA["{key}"] in the settings file; in a test, override JOBSAGA.')
 
-    def _forget(self, given: Mapping[str, Any]) -> None:
+    def _forget(self, given: _Given) -> None:
         """Another dict in the site's settings: read everything anew."""
         self.__dict__.update(_values={}, _read_from=given)
+
+
+class _Given:
+    """The site's dict. A traceback shows the names of its keys only: one of them is a password."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def __repr__(self) -> str:
+        return f"<JOBSAGA with {', '.join(map(str, self.values))}>"
 
 
 settings = Settings()
@@ -156,7 +181,7 @@ def problems() -> Iterator[tuple[str, str]]:
     except ImproperlyConfigured as error:
         yield NAME, str(error)
         return
-    for key in given:
+    for key in given.values:
         if key not in KEYS:
             yield key, f'JOBSAGA["{key}"] is unknown.{_suggestion(key)}'
     for key in KEYS:
@@ -169,17 +194,17 @@ def problems() -> Iterator[tuple[str, str]]:
 _NOTHING: Mapping[str, Any] = {}
 
 
-def _given() -> Mapping[str, Any]:
+def _given() -> _Given:
     given = getattr(django_settings, NAME, _NOTHING)
     if not isinstance(given, Mapping):
         raise ImproperlyConfigured(f"JOBSAGA must be a dict, not {given!r}.")
-    return given
+    return _Given(given)
 
 
-def _read(key: str, given: Mapping[str, Any]) -> Any:
+def _read(key: str, given: _Given) -> Any:
     default, read = KEYS[key]
     try:
-        return read(given.get(key, default))
+        return read(given.values.get(key, default))
     except ValueError as problem:
         raise ImproperlyConfigured(f'JOBSAGA["{key}"] {problem}.') from None
 

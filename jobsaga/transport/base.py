@@ -81,6 +81,9 @@ class Transport(Protocol):
     def listen(self, endpoint: str) -> Listener:
         """A way to wait for this endpoint."""
 
+    def reaches(self, instance_id: UUID) -> bool:
+        """Whether a message to this instance would arrive, as far as is known here. Only then is it given a slot."""
+
     def close(self) -> None:
         """Free what this process holds."""
 

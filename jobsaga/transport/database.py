@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connections, transaction
 from django.db.models import DateTimeField, Func, Q
@@ -89,6 +90,9 @@ class DatabaseTransport:
 
     def listen(self, endpoint: str) -> Listener:
         return listener(self.alias, endpoint)
+
+    def reaches(self, instance_id: UUID) -> bool:
+        return True
 
     def close(self) -> None:
         """There is nothing of its own: the connections are Django's."""

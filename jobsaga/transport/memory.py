@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 from threading import Condition, RLock
+from uuid import UUID
 
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.memory import Memory, Queued
@@ -69,6 +70,9 @@ class MemoryTransport:
 
     def listen(self, endpoint: str) -> MemoryListener:
         return MemoryListener(self, endpoint)
+
+    def reaches(self, instance_id: UUID) -> bool:
+        return True
 
     def close(self) -> None:
         """Nothing is held."""

@@ -121,7 +121,9 @@ class TransportContract:
 
     def test_what_was_sent_is_there_for_another_process(self, post: Post) -> None:
         post.send("a", "b")
-        assert reasons(post.another().take(SAGA, 1)) == ["a"]
+        another = post.another()
+        assert reasons(another.take(SAGA, 1)) == ["a"]
+        another.close()
         assert post.take() == ["b"]
 
     def test_what_is_not_acknowledged_comes_again(self, post: Post) -> None:

@@ -26,6 +26,7 @@ def with_settings(**values: Any) -> override_settings:
 def test_the_defaults() -> None:
     assert {key: getattr(settings, key) for key in KEYS} == {
         "TRANSPORT": "database://",
+        "TRANSPORT_PASSWORD": None,
         "DATABASE": "default",
         "ISOLATION": None,
         "FINALIZE_COMPLETED": False,
@@ -80,6 +81,8 @@ def test_settings_follow_what_a_test_overrides() -> None:
     ("key", "value", "read"),
     [
         ("TRANSPORT", "memory://", "memory://"),
+        ("TRANSPORT", "amqps://shop@rabbit/vhost", "amqps://shop@rabbit/vhost"),
+        ("TRANSPORT_PASSWORD", "$ecret", "$ecret"),
         ("ISOLATION", "thread", "thread"),
         ("SUSPECT_JOB_RETRY_COUNT", 0, 0),
         ("SUSPECT_JOB_RETRY_DELAY", 0, timedelta(0)),
@@ -97,9 +100,14 @@ def test_values_are_read(key: str, value: object, read: object) -> None:
 WRONG = [
     (
         "TRANSPORT",
-        "amqp://localhost",
-        "must be a URL that begins with database:// or memory://, not with 'amqp'",
+        "smoke://localhost",
+        "must be a URL that begins with database:// or memory:// or amqp:// or amqps://, not with 'smoke'",
     ),
+    ("TRANSPORT", "amqp://", "must have the form amqp://user@host:port/virtual-host"),
+    ("TRANSPORT", "amqp://user@host:port/", "has a host or a port that cannot be read"),
+    ("TRANSPORT", "amqp://host/?heartbeat=1", "has the unknown option 'heartbeat'; known are"),
+    ("TRANSPORT", "amqp://host/?queue_prefix=", "must have a queue_prefix of 1 to 100 bytes"),
+    ("TRANSPORT_PASSWORD", "", "must be a string that is not empty"),
     ("TRANSPORT", "database", "must be a URL"),
     ("TRANSPORT", None, "must be a string"),
     ("DATABASE", "", "must be a string that is not empty"),

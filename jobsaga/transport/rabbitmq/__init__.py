@@ -1,0 +1,18 @@
+"""``amqp://``: messages go through RabbitMQ, so that sagas and workers can be on many machines.
+
+What is where
+  address    the broker's URL, with its password kept out of sight
+  queues     the names and the arguments of the queues, which never change
+  inbox      what was delivered and is not acknowledged yet
+  outbox     what is to be sent, and what is sent and not confirmed yet
+  consumer   one endpoint's channel
+  link       the one connection of a process, and the thread that owns it
+  transport  the port between sagas and workers, made of all these
+
+What clients have to say never goes this way. They write rows, as with ``database://``, and wake the saga hosts
+through the database: a web request needs no connection to the broker, and cannot wait for it.
+"""
+
+from jobsaga.transport.rabbitmq.transport import RabbitMQTransport
+
+__all__ = ["RabbitMQTransport"]

@@ -1,0 +1,306 @@
+"""The one connection of a process, and the thread that owns it.
+
+pika may be used by one thread only, so everything that touches the connection runs in this one: other threads
+hand it functions (``call``), and wait for an event where they must. No handler of a message runs in it, so that
+heartbeats are answered whatever the site does.
+
+It connects when it is first used, and again, with growing and random pauses, whenever the connection is lost.
+It is *up* once the queues are there and every endpoint of this process is consumed; only then is anything
+published, so that a worker that announces itself can be reached.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import Any
+
+import pika
+from pika.adapters.select_connection import IOLoop
+from pika.delivery_mode import DeliveryMode
+from pika.exceptions import AMQPError, StreamLostError
+
+from jobsaga.transport.base import SAGA
+from jobsaga.transport.rabbitmq.address import Address
+from jobsaga.transport.rabbitmq.consumer import INSTANCE_PREFETCH, PREFETCH, Consumer
+from jobsaga.transport.rabbitmq.inbox import Ack, Inbox
+from jobsaga.transport.rabbitmq.outbox import KEEP, Outbox, Parcel, Shipment
+from jobsaga.transport.rabbitmq.queues import DEAD
+
+logger = logging.getLogger("jobsaga.transport")
+
+FIRST_PAUSE, LAST_PAUSE = 0.1, 3.0
+
+Returned = Callable[[Parcel], None]
+
+
+class Link:
+    """Connects, publishes, consumes. ``why_down`` says what is wrong; empty: it is up, or about to be."""
+
+    def __init__(
+        self, address: Address, on_returned: Returned, on_up: Callable[[], None] = lambda: None
+    ) -> None:
+        self.address, self._on_returned, self._on_up = address, on_returned, on_up
+        self.is_up = self.is_blocked = False
+        self.why_down = ""
+        self._loop: Any = None
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._connection: Any = None
+        self._channel: Any = None
+        self._outbox = Outbox()
+        self._consumers: dict[str, Consumer] = {}
+        self._failures = 0
+        self._closing = False
+
+    # For any thread
+
+    def call(self, function: Callable[[], object]) -> bool:
+        """Run it in the connection's thread, soon; False if that has ended."""
+        self.start()
+        with self._lock:
+            if not self._closing:
+                self._loop.add_callback_threadsafe(function)
+            return not self._closing
+
+    def start(self) -> None:
+        """Connect, if that was not begun yet."""
+        with self._lock:
+            if self._thread is None and not self._closing:
+                self._loop = IOLoop()
+                self._thread = Thread(target=self._run, name="jobsaga-rabbitmq", daemon=True)
+                self._thread.start()
+
+    def consume(self, inbox: Inbox, prefetch: int = 0) -> None:
+        """Fill this inbox from its endpoint from now on."""
+        self.call(lambda: self._add(inbox, prefetch))
+
+    def forget(self, endpoint: str) -> None:
+        """Consume it no longer."""
+        self.call(lambda: self._remove(endpoint))
+
+    def ack(self, endpoint: str, life: int, acks: list[Ack]) -> None:
+        """Acknowledge what came at this endpoint in this life of its channel."""
+        if acks:
+            self.call(lambda: self._ack(endpoint, life, acks))
+
+    def ship(self, messages: list[tuple[str, str, bytes]]) -> Shipment:
+        """Publish (endpoint, type, body) in order; the shipment is settled when the broker has them all."""
+        shipment, expires_at = Shipment(len(messages)), time.monotonic() + KEEP
+        parcels = [Parcel(endpoint, body, kind, expires_at, shipment) for endpoint, kind, body in messages]
+        if not self.call(lambda: self._accept(shipment, parcels)):
+            shipment.fail("the connection is closed")
+        return shipment
+
+    def delete(self, endpoint: str) -> Event:
+        """Delete this endpoint's queue; set when that is done, or cannot be."""
+        done = Event()
+        if not self.call(lambda: self._delete(endpoint, done)):
+            done.set()
+        return done
+
+    def distrust(self) -> None:
+        """Connect anew: the broker does not answer."""
+        self.call(lambda: self._break("it does not answer") if self.is_up and not self.is_blocked else None)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Take leave of the broker; what it has not been told by then is lost."""
+        with self._lock:
+            self._closing, thread = True, self._thread
+        if thread is not None and thread.is_alive():
+            self._loop.add_callback_threadsafe(self._say_goodbye)
+            thread.join(timeout)
+
+    # Everything from here on runs in the connection's thread
+
+    def _run(self) -> None:
+        self._connect()
+        while True:
+            try:
+                self._loop.start()
+                self._loop.close()
+                return
+            except Exception as error:
+                logger.exception("The connection to RabbitMQ failed in an unforeseen way")
+                self._break(str(error))
+
+    def _connect(self) -> None:
+        if self._closing:
+            return
+        self._connection = pika.SelectConnection(
+            self.address.parameters,
+            on_open_callback=self._opened,
+            on_open_error_callback=self._lost,
+            on_close_callback=self._lost,
+            custom_ioloop=self._loop,
+        )
+
+    def _opened(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(lambda _, frame: self._blocked(frame.method.reason))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._unblocked())
+        connection.channel(on_open_callback=self._channel_opened)
+
+    def _channel_opened(self, channel: Any) -> None:
+        self._channel = channel
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_return_callback(self._returned)
+        channel.confirm_delivery(self._confirmed)
+        self._declare(self._begin)
+
+    def _declare(self, then: Callable[[], object]) -> None:
+        """The queues that are everybody's; the last answer comes when all are there."""
+        for endpoint, callback in ((DEAD, None), (SAGA, lambda _: then())):
+            queue = self.address.queues.of(endpoint)
+            self._channel.queue_declare(
+                queue.name, durable=True, arguments=queue.arguments, callback=callback or (lambda _: None)
+            )
+
+    def _begin(self) -> None:
+        for consumer in self._consumers.values():
+            consumer.open(self._connection)
+        self._settled()
+
+    def _settled(self) -> None:
+        """Something is ready; perhaps now everything is."""
+        if self._channel is None or not all(each.is_ready for each in self._consumers.values()):
+            return
+        if not self.is_up:
+            logger.info("Connected to RabbitMQ at %s", self.address.label)
+            self.is_up, self.why_down, self._failures = True, "", 0
+            self._on_up()
+        self._pump()
+
+    def _add(self, inbox: Inbox, prefetch: int) -> None:
+        if inbox.endpoint in self._consumers:
+            return
+        consumer = Consumer(
+            inbox,
+            self.address.queues.of(inbox.endpoint),
+            settled=self._settled,
+            failed=self._break,
+            later=self._loop.call_later,
+            prefetch=prefetch or PREFETCH.get(inbox.endpoint, INSTANCE_PREFETCH),
+        )
+        self._consumers[inbox.endpoint] = consumer
+        if self._channel is not None:
+            consumer.open(self._connection)
+
+    def _remove(self, endpoint: str) -> None:
+        consumer = self._consumers.pop(endpoint, None)
+        if consumer is not None:
+            consumer.close()
+            self._settled()
+
+    def _ack(self, endpoint: str, life: int, acks: list[Ack]) -> None:
+        if endpoint in self._consumers:
+            self._consumers[endpoint].ack(life, acks)
+
+    def _delete(self, endpoint: str, done: Event) -> None:
+        self._remove(endpoint)
+        if self._channel is None or not self._channel.is_open:
+            done.set()
+            return
+        self._channel.queue_delete(self.address.queues.name(endpoint), callback=lambda _: done.set())
+
+    # Sending
+
+    def _accept(self, shipment: Shipment, parcels: list[Parcel]) -> None:
+        self._outbox.waiting.extend(parcels)
+        if self.why_down or self._closing:
+            self._outbox.lose(self.why_down or "the connection is closed")
+        self._pump()
+
+    def _pump(self) -> None:
+        if not self.is_up or not all(each.is_ready for each in self._consumers.values()):
+            return
+        while not self.is_blocked and (parcel := self._outbox.next(time.monotonic())) is not None:
+            properties = pika.BasicProperties(
+                delivery_mode=DeliveryMode.Persistent,
+                content_type="application/json",
+                type=parcel.kind,
+                message_id=str(self._outbox.last),
+            )
+            name = self.address.queues.name(parcel.endpoint)
+            self._channel.basic_publish("", name, parcel.body, properties, mandatory=True)
+
+    def _returned(self, _: Any, __: Any, properties: Any, ___: bytes) -> None:
+        """No such queue. The confirmation follows."""
+        parcel = self._outbox.unconfirmed.get(int(properties.message_id))
+        if parcel is not None:
+            parcel.returned = True
+
+    def _confirmed(self, frame: Any) -> None:
+        refused = isinstance(frame.method, pika.spec.Basic.Nack)
+        again = []
+        for parcel in self._outbox.confirmed(frame.method.delivery_tag, multiple=frame.method.multiple):
+            if parcel.is_for_sagas and refused and parcel.shipment is not None:
+                parcel.shipment.fail("it does not take the messages: is a queue full?")
+            elif parcel.is_for_sagas and parcel.returned:
+                parcel.returned = False
+                again.append(parcel)
+                continue
+            elif not parcel.is_for_sagas and (refused or parcel.returned):
+                self._on_returned(parcel)
+            parcel.settle()
+        if again:  # somebody has deleted the queue of the sagas
+            self._outbox.waiting.extendleft(reversed(again))
+            self._declare(self._pump)
+        else:
+            self._pump()
+
+    # When something goes wrong
+
+    def _blocked(self, reason: object) -> None:
+        logger.warning("RabbitMQ at %s takes no messages for now: %s", self.address.label, reason)
+        self.is_blocked, self.why_down = True, f"it is blocked: {reason}"
+        self._outbox.lose(self.why_down)
+
+    def _unblocked(self) -> None:
+        logger.info("RabbitMQ at %s takes messages again", self.address.label)
+        self.is_blocked, self.why_down = False, ""
+        self._on_up()
+        self._pump()
+
+    def _channel_closed(self, channel: Any, reason: BaseException) -> None:
+        if channel is self._channel:
+            self._break(f"the channel was closed: {reason}")
+
+    def _break(self, why: str) -> None:
+        """End the connection at once, without a word; ``_lost`` follows."""
+        connection = self._connection
+        if connection is not None and not connection.is_closed:
+            connection._terminate_stream(StreamLostError(why))
+
+    def _lost(self, connection: Any, error: BaseException | str) -> None:
+        if connection is not self._connection:
+            return
+        self._connection = self._channel = None
+        self.is_up = self.is_blocked = False
+        self.why_down = f"{error}" or type(error).__name__
+        for consumer in self._consumers.values():
+            consumer.is_ready = False
+        self._outbox.lose(self.why_down)
+        if self._closing:
+            self._loop.stop()
+            return
+        self._failures += 1
+        pause = min(LAST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * (0.5 + random.random() / 2)
+        logger.warning(
+            "RabbitMQ at %s cannot be reached, tried again in %.1f s: %s",
+            self.address.label, pause, self.why_down,
+        )  # fmt: skip
+        self._loop.call_later(pause, self._connect)
+
+    def _say_goodbye(self) -> None:
+        if self._connection is None or self._connection.is_closed:
+            self._loop.stop()
+        elif not self._connection.is_closing:
+            for consumer in self._consumers.values():
+                consumer.close()
+            try:
+                self._connection.close()
+            except AMQPError:
+                self._loop.stop()

@@ -1,0 +1,175 @@
+"""The port between sagas and workers, over RabbitMQ.
+
+The sagas read two queues: the broker's, with the reports of the workers, and the rows that clients have written
+(``TransportMessage``), which need no broker. What must wait longer than a moment, because someone holds its job's
+row, is moved from the broker's queue into the rows. What RabbitMQ has given up, and what is far too large to be one
+of our messages, becomes a dead letter in the rows, where people can read it.
+
+A start message whose worker has no queue comes back; then the sagas are told that it was not started, and start
+it elsewhere at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, transaction
+
+from jobsaga.clock import Clock, SystemClock, injected_clock
+from jobsaga.conf import settings
+from jobsaga.exceptions import TransportError
+from jobsaga.messages import encode
+from jobsaga.models import DeadLetter, TransportMessage, sql
+from jobsaga.transport.base import SAGA, Delivery, Listener, Outgoing, backoff
+from jobsaga.transport.database import DatabaseTransport
+from jobsaga.transport.rabbitmq.address import Address
+from jobsaga.transport.rabbitmq.ends import Bell, Ear, Ends
+from jobsaga.transport.rabbitmq.inbox import Held, Token
+from jobsaga.transport.rabbitmq.letters import letter, text
+from jobsaga.transport.rabbitmq.queues import DEAD
+from jobsaga.transport.wakeup import listener
+
+#: Seconds to wait until the broker has confirmed what was sent.
+CONFIRM_TIMEOUT = 10.0
+DELETE_TIMEOUT = 1.0
+#: So often a message is deferred in memory; then it is moved to the rows.
+DEFERRED_HERE = 5
+#: No message has more bytes than so many of the largest payloads.
+LARGEST = 4
+DEAD_AT_ONCE = 20
+
+
+class RabbitMQTransport:
+    """The endpoints of one site on a broker. Connects when it is first used, once in each process."""
+
+    transactional = False
+
+    def __init__(self, address: Address, alias: str | None = None, clock: Clock | None = None) -> None:
+        self.address, self._clock = address, clock
+        self.alias = alias or settings.DATABASE
+        self._rows = DatabaseTransport(self.alias, clock)
+        self._ends: dict[int, Ends] = {}
+
+    def __repr__(self) -> str:
+        return f"<RabbitMQTransport {self.address.label}>"
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Raises TransportError for a message to the sagas that the broker has not confirmed: send it again.
+
+        One to a worker is kept here for a while instead, and sent when the broker is back.
+        """
+        if not messages:
+            return
+        link = self.here.link
+        shipment = link.ship(
+            [(endpoint, type(message).__name__, encode(message).encode()) for endpoint, message in messages]
+        )
+        if not shipment.settled.wait(CONFIRM_TIMEOUT):
+            shipment.fail(f"it has not confirmed {len(messages)} messages within {CONFIRM_TIMEOUT:g} s")
+            link.distrust()
+        if shipment.error and any(endpoint == SAGA for endpoint, _ in messages):
+            raise TransportError(f"RabbitMQ at {self.address.label} cannot be used: {shipment.error}")
+
+    def receive(self, endpoint: str, limit: int) -> list[Delivery]:
+        """Of the sagas' endpoint within a transaction: the rows of clients come first."""
+        if endpoint != SAGA:
+            return self._delivered(endpoint, limit)
+        found = self._rows.receive(SAGA, limit)
+        self._bury(DEAD, self.here.inbox(DEAD).visible(self._now(), DEAD_AT_ONCE))
+        return found + self._delivered(SAGA, limit - len(found))
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        if rows := [each for each in deliveries if not isinstance(each.token, Token)]:
+            self._rows.ack(rows)
+        for endpoint in {each.endpoint for each in deliveries}:
+            self._done(endpoint, [each.token for each in deliveries if each.endpoint == endpoint])
+
+    def defer(self, deliveries: Sequence[Delivery]) -> None:
+        ours = [each for each in deliveries if isinstance(each.token, Token)]
+        self._rows.defer([each for each in deliveries if not isinstance(each.token, Token)])
+        now = self._now()
+        for each in ours:
+            if each.tries < DEFERRED_HERE:
+                until = now + timedelta(seconds=backoff(each.tries))
+                self.here.inbox(each.endpoint).defer(each.token, until)
+        self._move_to_the_rows([each for each in ours if each.tries >= DEFERRED_HERE])
+
+    def take(self, endpoint: str, limit: int) -> list[Delivery]:
+        if endpoint != SAGA:
+            deliveries = self.receive(endpoint, limit)
+        else:
+            with transaction.atomic(using=self.alias, savepoint=False):
+                deliveries = self.receive(endpoint, limit)
+        self.ack(deliveries)
+        return deliveries
+
+    def hint(self) -> None:
+        self._rows.hint()
+
+    def drop(self, endpoint: str) -> None:
+        """While the broker is away the queue stays, until it expires."""
+        self.here.drop(endpoint).wait(DELETE_TIMEOUT)
+
+    def listen(self, endpoint: str) -> Listener:
+        return Ear(self.here, endpoint, listener(self.alias, SAGA) if endpoint == SAGA else Bell())
+
+    def reaches(self, instance_id: UUID) -> bool:
+        return not self.here.is_unreachable(instance_id)
+
+    def close(self) -> None:
+        ends = self._ends.pop(os.getpid(), None)
+        if ends is not None:
+            ends.link.close()
+
+    @property
+    def here(self) -> Ends:
+        """What belongs to this process: a fork has a connection of its own."""
+        pid = os.getpid()
+        return self._ends.get(pid) or self._ends.setdefault(pid, Ends(self.address))
+
+    def _now(self) -> datetime:
+        return (self._clock or injected_clock() or SystemClock()).now()
+
+    def _delivered(self, endpoint: str, limit: int) -> list[Delivery]:
+        largest = LARGEST * settings.MAX_MESSAGE_BYTES
+        found = self.here.inbox(endpoint).visible(self._now(), limit)
+        too_large = [(token, held) for token, held in found if len(held.body) > largest]
+        self._bury(endpoint, too_large)
+        return [
+            Delivery(endpoint, text(held.body), token, held.tries)
+            for token, held in found
+            if len(held.body) <= largest
+        ]
+
+    def _done(self, endpoint: str, tokens: Sequence[Any]) -> None:
+        inbox = self.here.known(endpoint)
+        if inbox is not None:
+            life, acks = inbox.done(each for each in tokens if isinstance(each, Token))
+            self.here.link.ack(endpoint, life, acks)
+
+    def _move_to_the_rows(self, deliveries: Sequence[Delivery]) -> None:
+        """Where they keep no place in the window of this host, and any host may have them."""
+        if not deliveries:
+            return
+        now = self._now()
+        rows = [
+            (each.endpoint, each.body, now + timedelta(seconds=backoff(each.tries)), each.tries + 1)
+            for each in deliveries
+        ]
+        columns = ("endpoint", "body", "visible_at", "tries")
+        sql.insert(connections[self.alias], TransportMessage, columns, rows)
+        self.ack(deliveries)
+
+    def _bury(self, endpoint: str, found: Sequence[tuple[Token, Held]]) -> None:
+        """Write dead letters in the caller's transaction; acknowledged when it commits."""
+        if not found:
+            return
+        now, largest = sql.now(connections[self.alias]), LARGEST * settings.MAX_MESSAGE_BYTES
+        letters = [letter(held, now, largest) for _, held in found]
+        DeadLetter.objects.using(self.alias).bulk_create(letters)
+        tokens = [token for token, _ in found]
+        transaction.on_commit(lambda: self._done(endpoint, tokens), using=self.alias)

@@ -1,0 +1,55 @@
+"""The broker that tests use, and how they keep apart on it.
+
+``JOBSAGA_TEST_AMQP_URL`` names it; without, it is RabbitMQ on this machine with its own guest. Each test has queues
+of its own, by a prefix, and they are deleted with it. ``JOBSAGA_TEST_TRANSPORT=rabbitmq`` makes every site that a
+test deploys use RabbitMQ.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from uuid import uuid4
+
+import pika
+from pika.exceptions import AMQPError
+
+from jobsaga.transport.base import SAGA
+from jobsaga.transport.rabbitmq.address import Address
+from jobsaga.transport.rabbitmq.queues import DEAD
+
+#: Whether the sites of this run use RabbitMQ.
+IS_CHOSEN = os.environ.get("JOBSAGA_TEST_TRANSPORT") == "rabbitmq"
+
+
+def broker_url() -> str:
+    """The URL of the broker that tests use."""
+    return os.environ.get("JOBSAGA_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/")
+
+
+def transport_url(base: str = "") -> str:
+    """A URL for JOBSAGA["TRANSPORT"], with queues that nobody else uses."""
+    return f"{base or broker_url()}?queue_prefix=test-{uuid4().hex[:12]}"
+
+
+def why_unavailable() -> str:
+    """The reason why no test can use the broker, or an empty string: it answers."""
+    address = Address(broker_url())
+    try:
+        pika.BlockingConnection(address.parameters).close()
+    except (AMQPError, OSError) as error:
+        return f"{address.label} can't be used ({error or type(error).__name__})"
+    return ""
+
+
+def clean_up(url: str, instances: Collection[str] = ()) -> None:
+    """Delete the queues of a test: the sagas', the dead one, and those of its workers (by endpoint)."""
+    address = Address(url)
+    try:
+        connection = pika.BlockingConnection(address.parameters)
+    except (AMQPError, OSError):
+        return  # the test had a broker of its own, and it is gone
+    channel = connection.channel()
+    for endpoint in (SAGA, DEAD, *instances):
+        channel.queue_delete(address.queues.name(endpoint))
+    connection.close()
