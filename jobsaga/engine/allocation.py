@@ -47,8 +47,17 @@ class Allocation:
     announcements that such a type has not heard.
     """
 
-    def __init__(self, turn: Turn, tx: Transaction, strategy: Strategy, batch: int) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        tx: Transaction,
+        strategy: Strategy,
+        batch: int,
+        reaches: Callable[[UUID], bool] = lambda _: True,
+    ) -> None:
         self.turn, self.tx, self.strategy, self.batch = turn, tx, strategy, batch
+        #: Whether a message to this instance would arrive now: if not, it gets no slot.
+        self.reaches = reaches
         self.left_over: set[str] = set()
         self.unheard: list[SetConcurrentJobLimit] = []
         self._types: dict[str, JobType] = {}
@@ -92,14 +101,20 @@ class Allocation:
             self._types[name] = job_type.but(state=JobTypeStates.IDLE)
 
     def _fill(self, name: str) -> None:
-        room = min(self._types[name].room, self.batch)
+        room = min(self._within_reach(name).room, self.batch)
         if room <= 0:
             return
         candidates = self._candidates(name, room)
         for job in candidates[:room]:
             self._offer_safely(name, job)
         if room == self.batch or len(candidates) > room:
-            self.left_over |= {name} if self._types[name].room else set()
+            self.left_over |= {name} if self._within_reach(name).room else set()
+
+    def _within_reach(self, name: str) -> JobType:
+        """The type with the instances that can be told to start something."""
+        job_type = self._types[name]
+        near = {key: each for key, each in job_type.instances.items() if self.reaches(key)}
+        return job_type if len(near) == len(job_type.instances) else job_type.but(instances=near)
 
     def _candidates(self, name: str, room: int) -> list[Job]:
         """The first waiting jobs, of the database and of this turn, whose checkpoint could be locked too."""
@@ -143,7 +158,7 @@ class Allocation:
 
     def _choose(self, name: str, request: AllocateJobSlot) -> UUID | None:
         try:
-            return self.strategy(self._types[name], request)
+            return self.strategy(self._within_reach(name), request)
         except Exception:
             logger.exception(
                 "The distribution strategy of %s failed: job %s gets no slot now", name, request.job_id

@@ -213,7 +213,7 @@ class Engine:
 
     def _allocate(self, tx: Transaction, turn: Turn, fill: bool) -> Allocation:
         """Serve every type with a waiting job, whoever made it wait: a hint says neither which nor why."""
-        allocation = Allocation(turn, tx, self.strategy, self.options.batch)
+        allocation = Allocation(turn, tx, self.strategy, self.options.batch, self.transport.reaches)
         allocation.serve(self.to_do | set(tx.types_with_work(turn.now)) if fill else (), fill=fill)
         return allocation
 

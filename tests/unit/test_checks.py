@@ -62,8 +62,10 @@ def test_settings_that_are_wrong() -> None:
         ("jobsaga.E001", 'JOBSAGA["HEARTBEAT_INTERVALL"] is unknown. Did you mean HEARTBEAT_INTERVAL?'),
         (
             "jobsaga.E002",
-            'JOBSAGA["TRANSPORT"] must be a URL that begins with database:// or memory:// or amqp:// or amqps://, '
-            "not with 'smoke'.",
+            (
+                'JOBSAGA["TRANSPORT"] must be a URL that begins with '
+                "database:// or memory:// or amqp:// or amqps://, not with 'smoke'."
+            ),
         ),
     ]
 

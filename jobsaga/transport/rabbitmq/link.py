@@ -54,7 +54,7 @@ class Link:
         self._outbox = Outbox()
         self._consumers: dict[str, Consumer] = {}
         self._failures = 0
-        self._closing = False
+        self._is_begun = self._closing = False
 
     # For any thread
 
@@ -159,13 +159,14 @@ class Link:
             )
 
     def _begin(self) -> None:
+        self._is_begun = True
         for consumer in self._consumers.values():
             consumer.open(self._connection)
         self._settled()
 
     def _settled(self) -> None:
         """Something is ready; perhaps now everything is."""
-        if self._channel is None or not all(each.is_ready for each in self._consumers.values()):
+        if not self._is_begun or not all(each.is_ready for each in self._consumers.values()):
             return
         if not self.is_up:
             logger.info("Connected to RabbitMQ at %s", self.address.label)
@@ -185,7 +186,7 @@ class Link:
             prefetch=prefetch or PREFETCH.get(inbox.endpoint, INSTANCE_PREFETCH),
         )
         self._consumers[inbox.endpoint] = consumer
-        if self._channel is not None:
+        if self._is_begun:
             consumer.open(self._connection)
 
     def _remove(self, endpoint: str) -> None:
@@ -278,7 +279,7 @@ class Link:
         if connection is not self._connection:
             return
         self._connection = self._channel = None
-        self.is_up = self.is_blocked = False
+        self.is_up = self.is_blocked = self._is_begun = False
         self.why_down = f"{error}" or type(error).__name__
         for consumer in self._consumers.values():
             consumer.is_ready = False
