@@ -43,7 +43,13 @@ class JobHistory(models.Model):
             models.UniqueConstraint(fields=["attempt_id", "sequence"], name="jobsaga_log_line")
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["at"], name="jobsaga_log_at", condition=Q(sequence__isnull=False))
+            models.Index(fields=["at"], name="jobsaga_log_at", condition=Q(sequence__isnull=False)),
+            # What people did: few rows among millions.
+            models.Index(
+                fields=["actor", "id"],
+                name="jobsaga_history_actor",
+                condition=Q(actor__gt="") & ~Q(kind="JobSubmitted"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -106,6 +112,10 @@ class DeadLetter(models.Model):
 
     class Meta:
         verbose_name = "dead letter"
+        permissions: ClassVar[list[tuple[str, str]]] = [
+            ("replay_dead_letter", "Can hand dead letters in again"),
+            ("discard_dead_letter", "Can discard dead letters"),
+        ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["job_id", "id"], name="jobsaga_dead_job", condition=Q(job_id__isnull=False))
         ]

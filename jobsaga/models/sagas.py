@@ -74,6 +74,14 @@ class JobSaga(models.Model):
 
     class Meta:
         verbose_name = "job"
+        permissions: ClassVar[list[tuple[str, str]]] = [
+            ("submit_job", "Can submit jobs"),
+            ("cancel_job", "Can cancel jobs"),
+            ("retry_job", "Can retry jobs"),
+            ("run_job", "Can run scheduled jobs now"),
+            ("finalize_job", "Can remove ended jobs"),
+            ("view_job_payload", "Can see what jobs were given, saved and returned"),
+        ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
                 fields=["state", "job_type", "-priority", "queued_at", "id"],
@@ -89,6 +97,13 @@ class JobSaga(models.Model):
             models.Index(
                 fields=["finished_at"], name="jobsaga_job_done", condition=Q(finished_at__isnull=False)
             ),
+            # What people look for: the last that ended in a state, the last of a type.
+            models.Index(
+                fields=["state", "finished_at"],
+                name="jobsaga_job_ended",
+                condition=Q(finished_at__isnull=False),
+            ),
+            models.Index(fields=["job_type", "id"], name="jobsaga_job_type"),
             models.Index(
                 fields=["recurring_name", "job_type"],
                 name="jobsaga_job_recurring",
@@ -179,6 +194,10 @@ class JobTypeSaga(models.Model):
 
     class Meta:
         verbose_name = "job type"
+        permissions: ClassVar[list[tuple[str, str]]] = [
+            ("limit_job_type", "Can change the limits of job types"),
+            ("pause_job_type", "Can pause and resume job types"),
+        ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["due_at"], name="jobsaga_type_due", condition=Q(due_at__isnull=False))
         ]
