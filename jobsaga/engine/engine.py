@@ -52,6 +52,8 @@ class Engine:
         self.strategy, self.publish, self.new_id = strategy, publish, new_id
         #: Job types that could not be served in the last lap, or not to the end.
         self.to_do: set[str] = set()
+        #: Seconds from the last sweep to the next deadline of a job. None: no job has one.
+        self.due_in: float | None = None
         #: What the lap in hand has received.
         self._received: list[Delivery] = []
         #: Messages of the last sweep that could not be handled: their dead letters are written.
@@ -113,7 +115,8 @@ class Engine:
         options = self.options
         with self.store.transaction() as tx:
             now, judge = tx.now(), may_judge()
-            found = tx.due(now, limit)
+            found, next_due = tx.due(now, limit), tx.next_due(now)
+            self.due_in = None if next_due is None else (next_due - now).total_seconds()
             expired = tx.expire_instances(now) if judge else []
             if judge:
                 late_after = 2 * options.heartbeat_interval
@@ -214,7 +217,8 @@ class Engine:
     def _allocate(self, tx: Transaction, turn: Turn, fill: bool) -> Allocation:
         """Serve every type with a waiting job, whoever made it wait: a hint says neither which nor why."""
         allocation = Allocation(turn, tx, self.strategy, self.options.batch, self.transport.reaches)
-        allocation.serve(self.to_do | set(tx.types_with_work(turn.now)) if fill else (), fill=fill)
+        names = {*self.to_do, *tx.types_with_work(turn.now), *turn.newly_waiting()} if fill else ()
+        allocation.serve(names, fill=fill)
         return allocation
 
     def _done(self, turn: Turn, left_over: set[str], count: int) -> int:

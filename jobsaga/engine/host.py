@@ -88,6 +88,9 @@ class SagaHost:
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_EVERY * (0.8 + 0.2 * random.random())
             more |= engine.sweep(may_judge=self._may_judge) > 0
+            if engine.due_in is not None:
+                # A job's time is known to the microsecond: it need not wait for the sweep after it.
+                self._next_sweep = min(self._next_sweep, now + engine.due_in)
         if now >= self._next_prune:
             self._next_prune = now + PRUNE_EVERY
             engine.prune()

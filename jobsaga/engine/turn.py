@@ -242,6 +242,11 @@ class Turn:
         self.changes.history = self._notes
         return self.changes
 
+    def newly_waiting(self) -> set[str]:
+        """The types of the jobs that this turn made wait for a slot: the database does not know of them yet."""
+        waiting = JobStates.WAITING_FOR_SLOT
+        return {after.job_type for before, after in self.jobs.changed() if after.state is waiting}
+
     def mark(self) -> list[tuple[list[Any], int]]:
         """Where the turn stands, to come back to."""
         lists: tuple[list[Any], ...] = (

@@ -116,6 +116,9 @@ class Transaction(Protocol):
     def due(self, now: datetime, limit: int) -> list[Message]:
         """What to tell the jobs and attempts whose deadline has passed, as messages."""
 
+    def next_due(self, now: datetime) -> datetime | None:
+        """The first deadline of a job that is still to come."""
+
     def silent(self, now: datetime, late_after: timedelta, lease: timedelta, limit: int) -> list[Message]:
         """What to tell the attempts whose instance is late, lost or back, as JobAttemptStatus."""
 

@@ -148,6 +148,9 @@ class DjangoTransaction:
     def due(self, now: datetime, limit: int) -> list[Message]:
         return probes.due(self.alias, now, limit)
 
+    def next_due(self, now: datetime) -> datetime | None:
+        return probes.next_due(self.alias, now)
+
     def silent(self, now: datetime, late_after: timedelta, lease: timedelta, limit: int) -> list[Message]:
         return probes.silent(self.alias, now, late_after, lease, limit)
 

@@ -127,6 +127,11 @@ class MemoryTransaction:
         said += [JobStatusCheckRequested(job_id=each.job_id, attempt_id=each.id) for each in attempts]
         return said
 
+    def next_due(self, now: datetime) -> datetime | None:
+        return min(
+            (job.due_at for job in self.memory.jobs.values() if job.due_at and job.due_at > now), default=None
+        )
+
     def silent(self, now: datetime, late_after: timedelta, lease: timedelta, limit: int) -> list[Message]:
         said: list[Message] = []
         for each in self.memory.attempts.values():
@@ -164,6 +169,21 @@ class MemoryTransaction:
         old = [job.id for job in jobs if job.finished_at and job.finished_at <= before and not job.slot]
         for job_id in old[:limit]:
             self._remove_job(job_id)
+        return len(old[:limit]) + self._prune_runs(before, limit)
+
+    def _prune_runs(self, before: datetime, limit: int) -> int:
+        """A recurring job is never old; the attempts of its runs are."""
+        recurring = {job.id for job in self.memory.jobs.values() if job.recurring_name}
+        old = [
+            each.id
+            for each in self.memory.attempts.values()
+            if each.job_id in recurring
+            and each.created_at
+            and each.created_at <= before
+            and not each.holds_slot
+        ]
+        for attempt_id in old[:limit]:
+            del self.memory.attempts[attempt_id]
         return len(old[:limit])
 
     def _prune_history(self, before: datetime, limit: int, *, lines: bool) -> int:

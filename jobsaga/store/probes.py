@@ -48,6 +48,12 @@ def due(alias: str, now: datetime, limit: int) -> list[Message]:
     return said
 
 
+def next_due(alias: str, now: datetime) -> datetime | None:
+    """The first deadline of a job that is still to come."""
+    later = JobSaga.objects.using(alias).filter(due_at__gt=now).order_by("due_at")
+    return later.values_list("due_at", flat=True).first()
+
+
 def silent(alias: str, now: datetime, late_after: timedelta, lease: timedelta, limit: int) -> list[Message]:
     """Attempts with a slot whose instance is late, lost, gone, or back: by the instance's lease alone."""
     open_attempts = JobAttemptSaga.objects.using(alias).filter(holds_slot=True)
@@ -136,6 +142,7 @@ def prune(alias: str, now: datetime, limit: int, retention: Retention) -> int:
         gone = JobInstance.objects.using(alias).filter(
             state=InstanceState.STOPPED, lease_expires_at__lte=now - retention.jobs
         )
+        removed += _remove_old_runs(alias, now - retention.jobs, limit)
         JobTypeInstance.objects.using(alias).filter(instance__in=gone)._raw_delete(alias)
         removed += gone._raw_delete(alias)
     if retention.history is not None:
@@ -153,6 +160,17 @@ def _remove_jobs(alias: str, ids: list[UUID]) -> int:
         sql.delete(connection, JobAttemptSaga, list(attempts.values_list("id", flat=True)))
         sql.delete(connection, JobCheckpoint, ids)
         sql.delete(connection, JobSaga, ids)
+    return len(ids)
+
+
+def _remove_old_runs(alias: str, before: datetime, limit: int) -> int:
+    """A recurring job is never old; the attempts of its runs are."""
+    recurring = JobSaga.objects.using(alias).exclude(recurring_name="").values("id")
+    attempts = JobAttemptSaga.objects.using(alias).filter(
+        job_id__in=recurring, created_at__lte=before, holds_slot=False
+    )
+    ids = list(attempts.values_list("id", flat=True)[:limit])
+    sql.delete(connections[alias], JobAttemptSaga, ids)
     return len(ids)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from jobsaga.engine.host import BUSY_PAUSE, SWEEP_EVERY, SagaHost
@@ -31,6 +33,20 @@ def rested(world: World) -> SagaHost:
 
 def test_with_nothing_to_do_it_waits_until_its_sweep(world: World) -> None:
     assert BUSY_PAUSE < rested(world).lap() <= SWEEP_EVERY
+
+
+def test_it_wakes_when_the_time_of_a_job_has_come(world: World) -> None:
+    worker = world.worker(limit=1)
+    began = world.clock.now()
+    world.submit(start_at=began + timedelta(seconds=0.3))
+    host = rested(world)
+    pause = host.lap()
+    assert pause == pytest.approx(0.3, abs=0.01)
+    while pause:  # a float
+        world.clock.advance(pause)
+        pause = host.lap()
+    assert world.clock.now() - began < timedelta(seconds=0.31)
+    assert len(worker.receive()) == 1
 
 
 def test_it_does_not_look_again_for_what_will_wake_it(world: World) -> None:

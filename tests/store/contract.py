@@ -423,6 +423,27 @@ class StoreContract:
         assert stored_checkpoint(place.store, old.id) is None
         assert len(place.history(old.id)) == 1
 
+    def test_the_attempts_of_a_recurring_jobs_old_runs_go_and_the_job_stays(self, place: Place) -> None:
+        recurring, other = job(recurring=True, recurring_name="nightly"), job()
+        old, young, held = (
+            attempt(job_id=recurring.id, holds_slot=holds, created_at=at)
+            for holds, at in ((False, NOW - DAY), (False, NOW - DAY + SECOND), (True, NOW - DAY))
+        )
+        others = attempt(job_id=other.id, holds_slot=False, created_at=NOW - DAY)
+        write(place, jobs=[recurring, other], attempts=[old, young, held, others])
+        assert self._prune(place, Retention(jobs=DAY)) == 1
+        there = [stored_attempt(place.store, each.id) for each in (old, young, held, others)]
+        assert there == [None, young, held, others]
+        assert stored_job(place.store, recurring.id) == recurring
+
+    def test_the_next_deadline_is_the_first_that_is_to_come(self, place: Place) -> None:
+        with place.store.transaction() as tx:
+            assert tx.next_due(NOW) is None
+        waits = {"state": JobStates.WAITING_TO_START}
+        write(place, jobs=[job(**waits, due_at=NOW + n * SECOND) for n in (0, 2, 1, 3)] + [job()])
+        with place.store.transaction() as tx:
+            assert tx.next_due(NOW) == NOW + SECOND
+
     def test_pruning_takes_small_bites(self, place: Place) -> None:
         write(place, jobs=[job(state=JobStates.COMPLETED, finished_at=NOW - DAY) for _ in range(5)])
         assert [self._prune(place, Retention(jobs=SECOND), limit=2) for _ in range(4)] == [2, 2, 1, 0]
