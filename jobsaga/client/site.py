@@ -25,6 +25,7 @@ from jobsaga.messages import (
     SubmitJob,
 )
 from jobsaga.models import JobSaga
+from jobsaga.payload.saved import unwrap
 from jobsaga.sagas import JOB, Job, JobStates
 from jobsaga.sagas.states import ACTIVE_JOB_STATES
 from jobsaga.store.base import Transaction
@@ -158,7 +159,7 @@ class Site:
 def _state(job: JobSaga, refused: str, remark: str) -> JobState:
     state = JobStates(job.state)
     checkpoint = getattr(job, "checkpoint", None)
-    saved = checkpoint.state if checkpoint and checkpoint.run == job.run else None
+    saved = unwrap(checkpoint.state)[0] if checkpoint and checkpoint.run == job.run else None
     waits = state in (JobStates.WAITING_TO_START, JobStates.WAITING_TO_RETRY)
     return JobState(
         job_id=job.id,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -15,30 +14,24 @@ from asgiref.sync import sync_to_async
 from jobsaga import payload
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
-from jobsaga.exceptions import AttemptSuperseded
+from jobsaga.exceptions import IterationError
 from jobsaga.messages import Message, StartJob, WriteJobLog
 from jobsaga.options import JobOptions
 from jobsaga.properties import Properties
+from jobsaga.validation import Duration
 from jobsaga.worker.progress import ProgressTracker
+from jobsaga.worker.saved_state import SaveCheckpoint, SavedState, save_in_database
 from jobsaga.worker.token import CancellationToken
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from jobsaga.worker.iteration import Iteration
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 STATUS_LENGTH = 100
-
-
-class SaveCheckpoint(Protocol):
-    """Stores a job's state in the caller's transaction; False when the attempt was superseded."""
-
-    def __call__(self, job_id: UUID, attempt_id: UUID, state: Any, *, advanced: bool) -> bool:
-        """Save ``state``; ``advanced``: it is another than the attempt was started with."""
-
-
-def _save_in_database(job_id: UUID, attempt_id: UUID, state: Any, *, advanced: bool) -> bool:
-    from jobsaga.store import checkpoint
-
-    return checkpoint.save(job_id, attempt_id, state, advanced=advanced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +45,7 @@ class Host:
     progress_due: Callable[[ProgressTracker], None]
     now: Callable[[], datetime] = SystemClock().now
     monotonic: Callable[[], float] = SystemClock().monotonic
-    save_checkpoint: SaveCheckpoint = _save_in_database
+    save_checkpoint: SaveCheckpoint = save_in_database
     instance_properties: Properties = field(default_factory=Properties)
 
 
@@ -72,6 +65,8 @@ class JobContext(Generic[T]):
         self._token, self._progress = token, progress
         self._begun = host.monotonic()
         self._log_lines = count(1)
+        self._saved = SavedState(start, host.save_checkpoint)
+        self._iterations, self._left = count(1), set[str]()
 
     @property
     def job(self) -> T:
@@ -148,17 +143,17 @@ class JobContext(Generic[T]):
     def save_job_state(self, state: object) -> None:
         """Save what the next attempt should know, in your transaction: it is saved if that commits.
 
-        Raises InvalidMessage for what cannot be stored, AttemptSuperseded if another attempt owns the job now;
-        your transaction is then set to roll back.
+        Raises InvalidMessage for what cannot be stored; WrongTransaction in a transaction of another database
+        only; AttemptSuperseded if another attempt owns the job now: your transaction is then set to roll back.
         """
-        plain = payload.encode_value(state, "job state", max_bytes=settings.MAX_MESSAGE_BYTES)
-        advanced = plain != self._start.job_state
-        if not self._host.save_checkpoint(self.job_id, self.attempt_id, plain, advanced=advanced):
-            _roll_back()
-            raise AttemptSuperseded
+        self._saved.save(state)
 
     async def asave_job_state(self, state: object) -> None:
-        """``save_job_state`` for async jobs."""
+        """``save_job_state`` for async jobs. It commits by itself.
+
+        To commit it together with rows, call ``save_job_state`` in a function of your own that opens the
+        transaction and writes them, and await that with ``sync_to_async``.
+        """
         await sync_to_async(self.save_job_state)(state)
 
     @overload
@@ -170,8 +165,61 @@ class JobContext(Generic[T]):
 
         With a type (a dataclass, ...) an object of that type. Raises InvalidMessage if it is not one.
         """
-        state = deepcopy(self._start.job_state)
+        state = self._saved.given()
         return state if state is None or type_ is None else payload.decode(type_, state, "job state")
+
+    def iterate(
+        self,
+        items: QuerySet[Any, S] | Sequence[S],
+        chunk: int = 500,
+        *,
+        seconds: Duration = 1,
+        name: str = "",
+        progress: bool = True,
+    ) -> Iteration[S]:
+        """Walk a queryset (by primary key) or a sequence (by index), on from where the job's last attempt got.
+
+        The items come in chunks of at most *chunk*, or as many as take *seconds*. Each chunk is one transaction
+        of JOBSAGA's database: what the loop's body writes there is committed together with how far it is. With
+        *progress* each chunk reports how many items are done. *name* tells several iterations of a job apart;
+        without one they are numbered in the order in which they are made.
+
+        Leave the loop early with ``stop()`` of what this returns; ``break`` undoes the chunk in hand. Raises
+        IterationError for what cannot be walked so; AttemptSuperseded and JobCancellation come out of the loop.
+        """
+        from jobsaga.worker.iteration import Iteration, source_of
+
+        return Iteration(
+            source_of(items),
+            name or str(next(self._iterations)),
+            chunk,
+            seconds,
+            saved=self._saved,
+            token=self._token,
+            monotonic=self._host.monotonic,
+            committed=self.set_job_progress if progress else None,
+            left=self._left,
+        )
+
+    def track(self, items: Iterable[S], limit: float | None = None, message: str = "") -> Iterator[S]:
+        """The same items, with the progress set after each, and JobCancellation raised when the job should end.
+
+        *limit* is how many there are, if they have no length of their own.
+        """
+        total = limit if limit is not None or not isinstance(items, Sized) else len(items)
+        for done, item in enumerate(items, 1):
+            self.raise_if_cancellation_requested()
+            yield item
+            self.set_job_progress(done, total, message)
+
+    def finish(self) -> None:
+        """For the worker: ``run`` has returned. Raises IterationError if it left something undone."""
+        if self._left:
+            raise IterationError(
+                f"The loop over iterate() (iteration {', '.join(sorted(self._left))}) was left in the middle of a "
+                "chunk, by break or by an exception that was caught. What that chunk had written was undone, so "
+                "the job is not done. To end the loop early, call stop() of what iterate() returns."
+            )
 
     def log(self, message: str, *, status: str = "", **data: object) -> None:
         """Write a line into the job's own log, which is kept with its history.
@@ -189,12 +237,3 @@ class JobContext(Generic[T]):
             data=plain,
         )
         self._host.say(line)
-
-
-def _roll_back() -> None:
-    """A swallowed AttemptSuperseded must not commit what the job wrote besides."""
-    from django.db import transaction
-
-    connection = transaction.get_connection(settings.DATABASE)
-    if connection.in_atomic_block:
-        connection.set_rollback(True)

@@ -19,10 +19,11 @@ from jobsaga.clock import Clock, SystemClock
 from jobsaga.messages import CancelKind, Ended, Message, StartJob
 from jobsaga.properties import Properties
 from jobsaga.worker.connections import close_stale_connections
-from jobsaga.worker.context import Host, SaveCheckpoint
+from jobsaga.worker.context import Host
 from jobsaga.worker.progress import ProgressTracker
 from jobsaga.worker.runner import Attempt, definition_of, timeout_text
 from jobsaga.worker.running import never_started
+from jobsaga.worker.saved_state import SaveCheckpoint
 from jobsaga.worker.token import CancellationToken
 
 

@@ -83,6 +83,7 @@ class Attempt:
             return self._faulted(error, retry=False)
         try:
             result = self.call(context)
+            context.finish()
         except BaseException as error:  # noqa: BLE001 - every end of user code is reported
             return self.ended_by(error)
         return self._returned(result)
@@ -102,6 +103,7 @@ class Attempt:
             self._interrupt = _interrupter(self)
             self.token.raise_if_cancellation_requested()
             result = await self.call(context)
+            context.finish()
         except BaseException as error:  # noqa: BLE001 - as above; SystemExit would end the loop
             return self.ended_by(error)
         finally:

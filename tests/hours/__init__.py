@@ -1,0 +1,1 @@
+"""Jobs that run for hours: what makes them safe, resumable, stoppable and understandable."""
