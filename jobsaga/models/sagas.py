@@ -2,7 +2,7 @@
 
 No foreign key here reaches the database: a client's insert must lock no one else's row, and the history
 of a job outlives it. Columns that change often are in no index but the partial ones; on MariaDB and
-MySQL, which know no partial index, the leading column makes the same index a plain one.
+MySQL, which know no partial index, the leading column makes it a plain one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 
 from jobsaga.models.fields import ExactCharField
+from jobsaga.models.indexes import PartialIndex
 from jobsaga.sagas.states import AttemptStates, JobStates, JobTypeStates, State
 
 
@@ -83,12 +84,12 @@ class JobSaga(models.Model):
             ("view_job_payload", "Can see what jobs were given, saved and returned"),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(
+            PartialIndex(
                 fields=["state", "job_type", "-priority", "queued_at", "id"],
                 name="jobsaga_job_waiting",
                 condition=Q(state=JobStates.WAITING_FOR_SLOT.value),
             ),
-            models.Index(
+            PartialIndex(
                 fields=["state", "job_type", "concurrency_key", "-priority", "queued_at", "id"],
                 name="jobsaga_job_key",
                 condition=Q(state=JobStates.WAITING_FOR_SLOT.value),
@@ -157,7 +158,7 @@ class JobAttemptSaga(models.Model):
     class Meta:
         verbose_name = "job attempt"
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(
+            PartialIndex(
                 fields=["holds_slot", "job_type", "instance", "concurrency_key"],
                 name="jobsaga_attempt_slot",
                 condition=Q(holds_slot=True),
