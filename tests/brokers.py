@@ -7,17 +7,19 @@ test deploys use RabbitMQ.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Collection
-from uuid import uuid4
+from collections.abc import Iterable
+from uuid import UUID, uuid4
 
 import pika
 from pika.exceptions import AMQPError
 
-from jobsaga.transport.base import SAGA
+from jobsaga.transport.base import SAGA, instance_endpoint
 from jobsaga.transport.rabbitmq.address import Address
 from jobsaga.transport.rabbitmq.queues import DEAD
 
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # a failed test shows what jobsaga says
 #: Whether the sites of this run use RabbitMQ.
 IS_CHOSEN = os.environ.get("JOBSAGA_TEST_TRANSPORT") == "rabbitmq"
 
@@ -42,14 +44,14 @@ def why_unavailable() -> str:
     return ""
 
 
-def clean_up(url: str, instances: Collection[str] = ()) -> None:
-    """Delete the queues of a test: the sagas', the dead one, and those of its workers (by endpoint)."""
+def clean_up(url: str, instances: Iterable[UUID] = ()) -> None:
+    """Delete the queues of a test: the sagas', the dead one, and those of its workers."""
     address = Address(url)
     try:
         connection = pika.BlockingConnection(address.parameters)
     except (AMQPError, OSError):
         return  # the test had a broker of its own, and it is gone
     channel = connection.channel()
-    for endpoint in (SAGA, DEAD, *instances):
+    for endpoint in (SAGA, DEAD, *map(instance_endpoint, instances)):
         channel.queue_delete(address.queues.name(endpoint))
     connection.close()

@@ -19,11 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings as django_settings
 from django.db import connections
 
+from tests import brokers
 from tests.databases import url_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +77,10 @@ class Worker:
 
 @dataclass
 class Site:
-    """A deployment on the test's database. ``jobsaga`` is laid over its JOBSAGA settings."""
+    """A deployment on the test's database. ``jobsaga`` is laid over its JOBSAGA settings.
+
+    Where the tests run on RabbitMQ it has queues of its own there.
+    """
 
     directory: Path
     jobsaga: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +88,10 @@ class Site:
     mark: str = field(default_factory=lambda: uuid4().hex)
     root: Path = ROOT
     command: tuple[str, ...] = (sys.executable, "-m", "django")
+
+    def __post_init__(self) -> None:
+        if brokers.IS_CHOSEN:
+            self.jobsaga.setdefault("TRANSPORT", brokers.transport_url())
 
     def environment(self, **extra: str) -> dict[str, str]:
         """The environment of the site's processes: this one's, the test database and the site's mark."""
@@ -201,6 +209,14 @@ class Site:
         for pid in self.processes():
             _signal(pid, signal.SIGKILL)
         wait_for(lambda: not self.processes(), 10, "the site's processes to be gone")
+        if str(self.jobsaga.get("TRANSPORT", "")).startswith("amqp"):
+            brokers.clean_up(self.jobsaga["TRANSPORT"], _instances())
+
+
+def _instances() -> list[UUID]:
+    from jobsaga.models import JobInstance
+
+    return list(JobInstance.objects.using(django_settings.JOBSAGA["DATABASE"]).values_list("id", flat=True))
 
 
 def _marked(mark: str) -> set[int]:

@@ -17,6 +17,7 @@ from django.db import (
     DataError,
     IntegrityError,
     InterfaceError,
+    InternalError,
     OperationalError,
     connections,
     models,
@@ -63,9 +64,10 @@ class DjangoStore:
 
     def is_transient(self, error: BaseException) -> bool:
         """Deadlock, serialization, a lost connection, a full disk: OperationalError and InterfaceError, on each
-        of the databases. A value that cannot be stored (DataError) stays one.
+        of the databases; InternalError, when the server has ended a transaction that was frozen for too long. A
+        value that cannot be stored (DataError) stays one.
         """
-        return isinstance(error, OperationalError | InterfaceError)
+        return isinstance(error, OperationalError | InterfaceError | InternalError)
 
     def is_poison(self, error: BaseException) -> bool:
         """Whether the data itself cannot be stored, however often it is tried."""

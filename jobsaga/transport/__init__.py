@@ -32,8 +32,8 @@ def _transport(url: str, password: str | None, alias: str) -> Transport:
 
     scheme = url.partition(":")[0]
     if scheme in PORTS:
-        from jobsaga.transport.rabbitmq import RabbitMQTransport
         from jobsaga.transport.rabbitmq.address import Address
+        from jobsaga.transport.rabbitmq.transport import RabbitMQTransport
 
         return RabbitMQTransport(Address(url, password), alias)
     return MemoryTransport() if scheme == "memory" else DatabaseTransport(alias)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from jobsaga.transport.base import SAGA, Delivery, Outgoing
-from jobsaga.transport.rabbitmq import RabbitMQTransport
+from jobsaga.transport.rabbitmq.transport import FOR_ROWS, RabbitMQTransport
 
 SOON = 20.0
 
@@ -23,7 +23,7 @@ class SettledTransport(RabbitMQTransport):
         for endpoint, _ in messages:
             self.here.inbox(endpoint)
         super().send(messages)
-        self.sent.update(endpoint for endpoint, _ in messages)
+        self.sent.update(endpoint for endpoint, message in messages if not isinstance(message, FOR_ROWS))
 
     def receive(self, endpoint: str, limit: int) -> list[Delivery]:
         self.settle(endpoint)

@@ -12,7 +12,3 @@ What is where
 What clients have to say never goes this way. They write rows, as with ``database://``, and wake the saga hosts
 through the database: a web request needs no connection to the broker, and cannot wait for it.
 """
-
-from jobsaga.transport.rabbitmq.transport import RabbitMQTransport
-
-__all__ = ["RabbitMQTransport"]

@@ -20,38 +20,37 @@ from typing import Any
 
 import pika
 from pika.adapters.select_connection import IOLoop
-from pika.delivery_mode import DeliveryMode
 from pika.exceptions import AMQPError, StreamLostError
 
-from jobsaga.transport.base import SAGA
 from jobsaga.transport.rabbitmq.address import Address
 from jobsaga.transport.rabbitmq.consumer import INSTANCE_PREFETCH, PREFETCH, Consumer
 from jobsaga.transport.rabbitmq.inbox import Ack, Inbox
-from jobsaga.transport.rabbitmq.outbox import KEEP, Outbox, Parcel, Shipment
-from jobsaga.transport.rabbitmq.queues import DEAD
+from jobsaga.transport.rabbitmq.outbox import KEEP, Parcel, Shipment
+from jobsaga.transport.rabbitmq.publisher import Publisher
 
 logger = logging.getLogger("jobsaga.transport")
+#: Tells of every step, and tells failures several times: what matters is said here. A site's LOGGING may differ.
+pikas_logger = logging.getLogger("pika")
 
 FIRST_PAUSE, LAST_PAUSE = 0.1, 3.0
-
-Returned = Callable[[Parcel], None]
 
 
 class Link:
     """Connects, publishes, consumes. ``why_down`` says what is wrong; empty: it is up, or about to be."""
 
     def __init__(
-        self, address: Address, on_returned: Returned, on_up: Callable[[], None] = lambda: None
+        self, address: Address, came_back: Callable[[Parcel], None], on_up: Callable[[], None] = lambda: None
     ) -> None:
-        self.address, self._on_returned, self._on_up = address, on_returned, on_up
+        self.address, self._on_up = address, on_up
         self.is_up = self.is_blocked = False
         self.why_down = ""
         self._loop: Any = None
         self._lock = Lock()
         self._thread: Thread | None = None
         self._connection: Any = None
-        self._channel: Any = None
-        self._outbox = Outbox()
+        self._publisher = Publisher(
+            address.queues, may_publish=self._may_publish, came_back=came_back, failed=self._break
+        )
         self._consumers: dict[str, Consumer] = {}
         self._failures = 0
         self._is_begun = self._closing = False
@@ -70,6 +69,8 @@ class Link:
         """Connect, if that was not begun yet."""
         with self._lock:
             if self._thread is None and not self._closing:
+                if pikas_logger.level == logging.NOTSET:
+                    pikas_logger.setLevel(logging.CRITICAL)
                 self._loop = IOLoop()
                 self._thread = Thread(target=self._run, name="jobsaga-rabbitmq", daemon=True)
                 self._thread.start()
@@ -141,22 +142,7 @@ class Link:
     def _opened(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(lambda _, frame: self._blocked(frame.method.reason))
         connection.add_on_connection_unblocked_callback(lambda *_: self._unblocked())
-        connection.channel(on_open_callback=self._channel_opened)
-
-    def _channel_opened(self, channel: Any) -> None:
-        self._channel = channel
-        channel.add_on_close_callback(self._channel_closed)
-        channel.add_on_return_callback(self._returned)
-        channel.confirm_delivery(self._confirmed)
-        self._declare(self._begin)
-
-    def _declare(self, then: Callable[[], object]) -> None:
-        """The queues that are everybody's; the last answer comes when all are there."""
-        for endpoint, callback in ((DEAD, None), (SAGA, lambda _: then())):
-            queue = self.address.queues.of(endpoint)
-            self._channel.queue_declare(
-                queue.name, durable=True, arguments=queue.arguments, callback=callback or (lambda _: None)
-            )
+        self._publisher.open(connection, self._begin)
 
     def _begin(self) -> None:
         self._is_begun = True
@@ -172,7 +158,7 @@ class Link:
             logger.info("Connected to RabbitMQ at %s", self.address.label)
             self.is_up, self.why_down, self._failures = True, "", 0
             self._on_up()
-        self._pump()
+        self._publisher.pump()
 
     def _add(self, inbox: Inbox, prefetch: int) -> None:
         if inbox.endpoint in self._consumers:
@@ -201,73 +187,26 @@ class Link:
 
     def _delete(self, endpoint: str, done: Event) -> None:
         self._remove(endpoint)
-        if self._channel is None or not self._channel.is_open:
-            done.set()
-            return
-        self._channel.queue_delete(self.address.queues.name(endpoint), callback=lambda _: done.set())
-
-    # Sending
+        self._publisher.delete(endpoint, done)
 
     def _accept(self, shipment: Shipment, parcels: list[Parcel]) -> None:
-        self._outbox.waiting.extend(parcels)
-        if self.why_down or self._closing:
-            self._outbox.lose(self.why_down or "the connection is closed")
-        self._pump()
+        self._publisher.accept(shipment, parcels, self.why_down)
 
-    def _pump(self) -> None:
-        if not self.is_up or not all(each.is_ready for each in self._consumers.values()):
-            return
-        while not self.is_blocked and (parcel := self._outbox.next(time.monotonic())) is not None:
-            properties = pika.BasicProperties(
-                delivery_mode=DeliveryMode.Persistent,
-                content_type="application/json",
-                type=parcel.kind,
-                message_id=str(self._outbox.last),
-            )
-            name = self.address.queues.name(parcel.endpoint)
-            self._channel.basic_publish("", name, parcel.body, properties, mandatory=True)
-
-    def _returned(self, _: Any, __: Any, properties: Any, ___: bytes) -> None:
-        """No such queue. The confirmation follows."""
-        parcel = self._outbox.unconfirmed.get(int(properties.message_id))
-        if parcel is not None:
-            parcel.returned = True
-
-    def _confirmed(self, frame: Any) -> None:
-        refused = isinstance(frame.method, pika.spec.Basic.Nack)
-        again = []
-        for parcel in self._outbox.confirmed(frame.method.delivery_tag, multiple=frame.method.multiple):
-            if parcel.is_for_sagas and refused and parcel.shipment is not None:
-                parcel.shipment.fail("it does not take the messages: is a queue full?")
-            elif parcel.is_for_sagas and parcel.returned:
-                parcel.returned = False
-                again.append(parcel)
-                continue
-            elif not parcel.is_for_sagas and (refused or parcel.returned):
-                self._on_returned(parcel)
-            parcel.settle()
-        if again:  # somebody has deleted the queue of the sagas
-            self._outbox.waiting.extendleft(reversed(again))
-            self._declare(self._pump)
-        else:
-            self._pump()
+    def _may_publish(self) -> bool:
+        return self.is_up and not self.is_blocked and all(each.is_ready for each in self._consumers.values())
 
     # When something goes wrong
 
     def _blocked(self, reason: object) -> None:
         logger.warning("RabbitMQ at %s takes no messages for now: %s", self.address.label, reason)
         self.is_blocked, self.why_down = True, f"it is blocked: {reason}"
-        self._outbox.lose(self.why_down)
+        self._publisher.lose(self.why_down, closed=False)
 
     def _unblocked(self) -> None:
         logger.info("RabbitMQ at %s takes messages again", self.address.label)
         self.is_blocked, self.why_down = False, ""
         self._on_up()
-        self._pump()
-
-    def _channel_closed(self, channel: Any, reason: BaseException) -> None:
-        if channel is self._channel:
-            self._break(f"the channel was closed: {reason}")
+        self._publisher.pump()
 
     def _break(self, why: str) -> None:
         """End the connection at once, without a word; ``_lost`` follows."""
@@ -278,12 +217,12 @@ class Link:
     def _lost(self, connection: Any, error: BaseException | str) -> None:
         if connection is not self._connection:
             return
-        self._connection = self._channel = None
+        self._connection = None
         self.is_up = self.is_blocked = self._is_begun = False
         self.why_down = f"{error}" or type(error).__name__
         for consumer in self._consumers.values():
             consumer.is_ready = False
-        self._outbox.lose(self.why_down)
+        self._publisher.lose(self.why_down, closed=True)
         if self._closing:
             self._loop.stop()
             return

@@ -3,7 +3,7 @@
 Messages are published in a window: up to so many may be unconfirmed, and nobody waits for them one by one.
 
 A message to the sagas belongs to the caller until it is confirmed: when the connection is lost he is told, and
-sends it again. A message to a worker is as good as known, since its row says it already; it is kept for as long
+takes another way. A message to a worker is as good as known, since its row says it already; it is kept for as long
 as the row would wait for it, and sent when the connection is back.
 """
 
@@ -36,7 +36,7 @@ class Shipment:
             self.settled.set()
 
     def fail(self, why: str) -> None:
-        """It cannot be sent: the caller keeps it."""
+        """It cannot be sent: the caller has to find another way."""
         self.error = self.error or why
         self.settled.set()
 
@@ -80,7 +80,7 @@ class Outbox:
         while self.waiting and len(self.unconfirmed) < WINDOW:
             parcel = self.waiting.popleft()
             if parcel.is_for_sagas and parcel.shipment is not None and parcel.shipment.error:
-                continue  # its sender has it, and tries again
+                continue  # its sender has found another way
             if not parcel.is_for_sagas and parcel.expires_at < now:
                 parcel.settle()
                 continue
@@ -97,14 +97,18 @@ class Outbox:
             if parcel is not None:
                 yield parcel
 
-    def lose(self, why: str) -> None:
-        """The channel is gone: senders are told, what is kept is put back in order."""
-        kept = deque[Parcel]()
+    def lose(self, why: str, *, forget: bool = True) -> None:
+        """Nothing can be sent: senders are told, what is kept is put back in order. Without *forget* the channel
+        stays, and with it what it has not confirmed yet.
+        """
+        lost = [*self.unconfirmed.values(), *self.waiting] if forget else [*self.waiting]
         for parcel in (*self.unconfirmed.values(), *self.waiting):
-            if not parcel.is_for_sagas:
-                parcel.settle()
-                parcel.returned = False
-                kept.append(parcel)
-            elif parcel.shipment is not None:
+            if parcel.is_for_sagas and parcel.shipment is not None:
                 parcel.shipment.fail(why)
-        self.waiting, self.unconfirmed, self.last = kept, {}, 0
+            elif not parcel.is_for_sagas:
+                parcel.settle()
+        self.waiting = deque(parcel for parcel in lost if not parcel.is_for_sagas)
+        if forget:
+            self.unconfirmed, self.last = {}, 0
+            for parcel in self.waiting:
+                parcel.returned = False

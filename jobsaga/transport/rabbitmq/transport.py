@@ -5,12 +5,16 @@ The sagas read two queues: the broker's, with the reports of the workers, and th
 row, is moved from the broker's queue into the rows. What RabbitMQ has given up, and what is far too large to be one
 of our messages, becomes a dead letter in the rows, where people can read it.
 
+While the broker is away nothing is started, since nobody could be told; what runs goes on, and what its worker has
+to say of it goes through the rows.
+
 A start message whose worker has no queue comes back; then the sagas are told that it was not started, and start
 it elsewhere at once.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,8 +25,7 @@ from django.db import connections, transaction
 
 from jobsaga.clock import Clock, SystemClock, injected_clock
 from jobsaga.conf import settings
-from jobsaga.exceptions import TransportError
-from jobsaga.messages import encode
+from jobsaga.messages import SetConcurrentJobLimit, encode
 from jobsaga.models import DeadLetter, TransportMessage, sql
 from jobsaga.transport.base import SAGA, Delivery, Listener, Outgoing, backoff
 from jobsaga.transport.database import DatabaseTransport
@@ -33,6 +36,11 @@ from jobsaga.transport.rabbitmq.letters import letter, text
 from jobsaga.transport.rabbitmq.queues import DEAD
 from jobsaga.transport.wakeup import listener
 
+logger = logging.getLogger("jobsaga.transport")
+
+#: What is said only once goes through the rows: the broker may give it to a saga host that is frozen or cut off, and
+#: keep it there until it notices.
+FOR_ROWS = (SetConcurrentJobLimit,)
 #: Seconds to wait until the broker has confirmed what was sent.
 CONFIRM_TIMEOUT = 10.0
 DELETE_TIMEOUT = 1.0
@@ -58,12 +66,17 @@ class RabbitMQTransport:
         return f"<RabbitMQTransport {self.address.label}>"
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Raises TransportError for a message to the sagas that the broker has not confirmed: send it again.
-
-        One to a worker is kept here for a while instead, and sent when the broker is back.
+        """What the broker does not take goes to the sagas through the rows; what is for a worker is kept here for
+        a while, and sent when the broker is back.
         """
-        if not messages:
-            return
+        for_rows = [each for each in messages if isinstance(each[1], FOR_ROWS)]
+        others = [each for each in messages if not isinstance(each[1], FOR_ROWS)]
+        if others and not self._ship(others):
+            for_rows += [each for each in others if each[0] == SAGA]
+        self._rows.send(for_rows)
+
+    def _ship(self, messages: Sequence[Outgoing]) -> bool:
+        """Give them to the broker; False if it does not take them."""
         link = self.here.link
         shipment = link.ship(
             [(endpoint, type(message).__name__, encode(message).encode()) for endpoint, message in messages]
@@ -71,8 +84,9 @@ class RabbitMQTransport:
         if not shipment.settled.wait(CONFIRM_TIMEOUT):
             shipment.fail(f"it has not confirmed {len(messages)} messages within {CONFIRM_TIMEOUT:g} s")
             link.distrust()
-        if shipment.error and any(endpoint == SAGA for endpoint, _ in messages):
-            raise TransportError(f"RabbitMQ at {self.address.label} cannot be used: {shipment.error}")
+        if shipment.error:
+            logger.info("RabbitMQ at %s takes no messages: %s", self.address.label, shipment.error)
+        return not shipment.error
 
     def receive(self, endpoint: str, limit: int) -> list[Delivery]:
         """Of the sagas' endpoint within a transaction: the rows of clients come first."""
