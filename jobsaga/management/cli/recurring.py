@@ -21,7 +21,7 @@ from jobsaga.conf import settings
 from jobsaga.exceptions import InvalidSchedule
 from jobsaga.management.cli.output import Output, keys
 from jobsaga.management.cli.records import RecurringLine
-from jobsaga.management.cli.steer import actor, add_actor, run
+from jobsaga.management.cli.steer import actor, add_actor, answer
 from jobsaga.management.cli.verb import FAILED, OK, Verb
 from jobsaga.models import JobAttemptSaga, JobSaga
 from jobsaga.sagas.states import JobStates
@@ -49,8 +49,7 @@ def run_recurring(options: Namespace, output: Output) -> int:
     if options.action == "sync":
         return _sync(output)
     if options.action is not None:
-        steer = STEERING[options.action][0]
-        return run(lambda _, given: steer(given), Namespace(job_id=None, **vars(options)), output)
+        return answer(STEERING[options.action][0](options), output)
     lines = recurring_lines(settings.DATABASE, options.next)
     if output.as_json:
         output.json({"recurring": lines})

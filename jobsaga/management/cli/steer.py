@@ -11,8 +11,9 @@ from uuid import UUID
 from jobsaga.client import JobState, cancel_job, finalize_job, retry_job, run_job
 from jobsaga.client.state import NOT_FOUND
 from jobsaga.management.cli.job_ids import add_job_id, whole_id
-from jobsaga.management.cli.output import Output, keys, short
+from jobsaga.management.cli.output import Output, keys, moment, short
 from jobsaga.management.cli.verb import FAILED, OK, Verb
+from jobsaga.sagas.states import JobStates
 
 Steering = Callable[[UUID, Namespace], JobState]
 
@@ -44,11 +45,17 @@ def add_cancel_arguments(parser: ArgumentParser) -> None:
 
 
 def run(steer: Steering, options: Namespace, output: Output, *, asked: str = "on its way") -> int:
-    state = steer(whole_id(options.job_id), options)
+    return answer(steer(whole_id(options.job_id), options), output, asked=asked)
+
+
+def answer(state: JobState, output: Output, *, asked: str = "on its way") -> int:
+    """Say what came of a command; the exit code."""
     if output.as_json:
         output.json(state)
     elif not state.refused:
         output.line(f"{state.job_id}  {_now(state, output, asked)}")
+        if state.remark:
+            output.remark(state.remark)
     if state.refused:
         output.remark(f"Refused, the job is {state.current_state}: {state.refused}.")
         return FAILED
@@ -60,6 +67,8 @@ def _now(state: JobState, output: Output, asked: str) -> str:
         return "Finalized"
     if state.is_finished:
         return output.painted(state.current_state)
+    if state.current_state == JobStates.WAITING_TO_START.label:
+        return f"{state.current_state}, starts {moment(state.next_start_date)}"
     return f"{state.current_state}, {asked}: jobsaga watch {short(state.job_id)}"
 
 
