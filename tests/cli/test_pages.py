@@ -27,6 +27,7 @@ SECTIONS = {
     "An attempt": [field.name for field in fields(records.AttemptLine)],
     "A line of history": [field.name for field in fields(records.HistoryLine)],
     "A job in a list": [field.name for field in fields(records.JobLine)],
+    "A recurring job": [field.name for field in fields(records.RecurringLine)],
     "A job type": [field.name for field in fields(records.JobTypeLine)],
     "A worker": [field.name for field in fields(records.InstanceLine)],
     "A finding": [field.name for field in fields(Finding)],
