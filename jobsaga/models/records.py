@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -112,7 +112,7 @@ class DeadLetter(models.Model):
 
     class Meta:
         verbose_name = "dead letter"
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions: ClassVar[list[tuple[str, Any]]] = [
             ("replay_dead_letter", "Can hand dead letters in again"),
             ("discard_dead_letter", "Can discard dead letters"),
         ]

@@ -75,7 +75,7 @@ class JobSaga(models.Model):
 
     class Meta:
         verbose_name = "job"
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions: ClassVar[list[tuple[str, Any]]] = [
             ("submit_job", "Can submit jobs"),
             ("cancel_job", "Can cancel jobs"),
             ("retry_job", "Can retry jobs"),
@@ -195,7 +195,7 @@ class JobTypeSaga(models.Model):
 
     class Meta:
         verbose_name = "job type"
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions: ClassVar[list[tuple[str, Any]]] = [
             ("limit_job_type", "Can change the limits of job types"),
             ("pause_job_type", "Can pause and resume job types"),
         ]
