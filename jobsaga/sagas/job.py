@@ -70,11 +70,13 @@ from jobsaga.sagas.recurrence import (
     is_about_another_run,
     is_left_out,
     is_left_out_for_good,
+    is_left_out_for_good_and_goes,
     leave_out,
     next_run_is_not_the_last,
     note_recurrence,
     recurs,
     says_nothing_new,
+    skip_last_run,
     skip_run,
     take_occurrence,
     update,
@@ -141,9 +143,9 @@ def is_zombie(job: Job, message: Message, env: Env) -> bool:
 
 
 def is_put_off(job: Job, message: SubmitJob, env: Env) -> bool:
-    """The same job at another time, which has not come yet."""
+    """The same job at another time, which has not come yet, or with something else in it."""
     at = message.start_at
-    return not job.recurring and at is not None and at != job.due_at and at > env.now
+    return not job.recurring and at is not None and at > env.now and with_submission(job, message) != job
 
 
 def is_put_forward(job: Job, message: SubmitJob, env: Env) -> bool:
@@ -479,6 +481,12 @@ TABLE = {
     ],
     S.WAITING_TO_START: [
         ignore(JobSlotWaitElapsed, "its time has not come", given=is_not_due),
+        On(
+            JobSlotWaitElapsed,
+            given=is_left_out_for_good_and_goes,
+            do=(leave_out, end_without_next),
+            to=S.FINAL,
+        ),
         On(JobSlotWaitElapsed, given=is_left_out_for_good, do=(leave_out, end_without_next), to=S.COMPLETED),
         On(JobSlotWaitElapsed, given=is_left_out, do=(leave_out, wait_for_next)),
         On(JobSlotWaitElapsed, given=recurs, do=(take_occurrence, enqueue), to=S.WAITING_FOR_SLOT),
@@ -488,9 +496,14 @@ TABLE = {
         On(RunJob, do=(enqueue,), to=S.WAITING_FOR_SLOT),
         ignore(CancelJob, "it is about another run", given=is_about_another_run),
         On(CancelJob, given=next_run_is_not_the_last, do=(skip_run, wait_for_next)),
+        On(CancelJob, given=recurs, do=(skip_last_run, note_cancellation, cancel), to=S.CANCELED),
         On(CancelJob, do=(note_cancellation, cancel), to=S.CANCELED),
         ignore(CancelRecurringJob, "it does not recur: cancel the job", given=does_not_recur),
-        On(CancelRecurringJob, do=(note_cancellation, end_recurrence, cancel), to=S.CANCELED),
+        On(
+            CancelRecurringJob,
+            do=(begin_extra_run, note_cancellation, end_recurrence, cancel),
+            to=S.CANCELED,
+        ),
         ignore(AddOrUpdateRecurringJob, "it says what is known", given=says_nothing_new),
         ignore(AddOrUpdateRecurringJob, "its schedule has no occurrence left", given=has_no_occurrence),
         On(AddOrUpdateRecurringJob, do=(update, wait_for_next)),

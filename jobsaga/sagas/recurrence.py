@@ -10,11 +10,15 @@ Theory of operation
   An occurrence that comes while the last run is under way waits for its end: a recurrence never overlaps
   itself. Of several that have passed the latest counts. It is missed, too, if it is later than the grace:
   ``misfire`` says whether it is run all the same, or left out.
+
+  Each end that is told of has a run of its own: a cancel between two runs is about the next one, which gets its
+  number and never begins.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from jobsaga.messages import (
@@ -55,7 +59,7 @@ def is_about_another_run(job: Job, message: CancelJob | RunJob, env: Env) -> boo
 
 
 def next_run_is_not_the_last(job: Job, message: Message, env: Env) -> bool:
-    return job.recurring and occurrence_after(job, job.next_start_at) is not None
+    return job.recurring and occurrence_after(job, due_occurrence(job, env)) is not None
 
 
 def is_left_out(job: Job, message: JobSlotWaitElapsed, env: Env) -> bool:
@@ -67,8 +71,12 @@ def is_left_out_for_good(job: Job, message: JobSlotWaitElapsed, env: Env) -> boo
     return is_left_out(job, message, env) and occurrence_after(job, env.now) is None
 
 
+def is_left_out_for_good_and_goes(job: Job, message: JobSlotWaitElapsed, env: Env) -> bool:
+    return is_left_out_for_good(job, message, env) and env.finalize_completed
+
+
 def has_no_occurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> bool:
-    return first_occurrence(message, env.now) is None
+    return occurrence_after(message, env.now) is None
 
 
 def says_nothing_new(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> bool:
@@ -79,7 +87,7 @@ def says_nothing_new(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> bo
 
 
 def note_recurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
-    first = first_occurrence(message, env.now)
+    first = occurrence_after(message, env.now)
     job = described_by(job, message).but(
         run=0, submitted_at=env.now, submitted_by=message.actor, next_start_at=first, due_at=first
     )
@@ -90,12 +98,13 @@ def note_recurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Ste
 
 
 def update(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
-    """The schedule is counted anew only if it is another one: the same, said at each deploy, loses no
-    occurrence that is due. A run that is under way goes on as it began.
+    """The schedule is counted anew only if it is another one, and not at the cost of an occurrence that is due:
+    a deploy across 03:00 does not lose the nightly run. An attempt that is under way goes on as it began.
     """
     new = described_by(job, message)
-    if schedule_of(new) != schedule_of(job) or not job.recurring:
-        new = new.but(next_start_at=first_occurrence(message, max(env.now, job.scheduled_for or env.now)))
+    stays = job.recurring and (schedule_of(new) == schedule_of(job) or is_overdue(new, env))
+    if not stays:
+        new = new.but(next_start_at=occurrence_after(message, not_before(job, env)))
     return new, [Note("RecurringJobUpdated", in_words(new), actor=message.actor)]
 
 
@@ -103,7 +112,7 @@ def add_again(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
     job = described_by(job, message).but(
         submitted_at=env.now,
         submitted_by=message.actor,
-        next_start_at=first_occurrence(message, env.now),
+        next_start_at=occurrence_after(message, not_before(job, env)),
         finished_at=None,
         reason="",
         cancel_requested_at=None,
@@ -129,16 +138,23 @@ def take_occurrence(job: Job, message: JobSlotWaitElapsed, env: Env) -> Step:
     return job.but(next_start_at=occurrence_after(job, occurrence)), [*effects, *late]
 
 
-def begin_extra_run(job: Job, message: RunJob, env: Env) -> Step:
+def begin_extra_run(job: Job, message: RunJob | CancelRecurringJob, env: Env) -> Step:
     return begin_run(job, scheduled_for=None)
 
 
 def skip_run(job: Job, message: CancelJob, env: Env) -> Step:
     """A cancel between two runs is about the next one."""
-    skipped = job.next_start_at
+    skipped = due_occurrence(job, env)
     job = job.but(run=job.run + 1, next_start_at=occurrence_after(job, skipped))
     text = f"The run of {skipped} is skipped, the next is at {job.next_start_at}"
     return job, [Note("JobRunSkipped", f"{text}: {message.summary}", actor=message.actor)]
+
+
+def skip_last_run(job: Job, message: CancelJob, env: Env) -> Step:
+    skipped = due_occurrence(job, env)
+    job, effects = begin_run(job, scheduled_for=skipped)
+    text = f"The run of {skipped} is skipped, and it was the last: {message.summary}"
+    return job.but(next_start_at=None), [*effects, Note("JobRunSkipped", text, actor=message.actor)]
 
 
 def leave_out(job: Job, message: JobSlotWaitElapsed, env: Env) -> Step:
@@ -207,16 +223,27 @@ def due_occurrence(job: Job, env: Env) -> datetime:
     )
 
 
-def occurrence_after(job: Job, moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    return next_after(job.cron, moment, time_zone=job.time_zone, start=job.start_at, end=job.end_at)
+def occurrence_after(of: Job | AddOrUpdateRecurringJob, moment: datetime | None) -> datetime | None:
+    return None if moment is None else _next_after(of.cron, moment, of.time_zone, of.start_at, of.end_at)
 
 
-def first_occurrence(message: AddOrUpdateRecurringJob, now: datetime) -> datetime | None:
-    return next_after(
-        message.cron, now, time_zone=message.time_zone, start=message.start_at, end=message.end_at
-    )
+@lru_cache(maxsize=1000)
+def _next_after(
+    cron: str, moment: datetime, time_zone: str, start: datetime | None, end: datetime | None
+) -> datetime | None:
+    """Remembered: the conditions of a message's rows and the verbs of the one that is followed ask the same."""
+    return next_after(cron, moment, time_zone=time_zone, start=start, end=end)
+
+
+def is_overdue(job: Job, env: Env) -> bool:
+    """Whether an occurrence has come that no run was made for, and the schedule begins no later."""
+    due = job.next_start_at
+    return due is not None and due <= env.now and (job.start_at is None or job.start_at <= due)
+
+
+def not_before(job: Job, env: Env) -> datetime:
+    """No occurrence up to here may be taken (again), whatever a clock that was set back says."""
+    return max(env.now, job.scheduled_for or env.now)
 
 
 def described_by(job: Job, message: AddOrUpdateRecurringJob) -> Job:

@@ -12,7 +12,8 @@ An indented line says who hears which message, and what comes of it: a change of
 ``ignored`` (a row that does nothing), or ``not heard`` (a report that is not of the current attempt); then,
 after commas, the events that are published, the notes for the history, and the moves of the fence. Attempts are
 a1, a2, ... in the order in which slots were given. A report in the same words as before is the same message, said
-twice. ``look`` shows fields of a job or an attempt.
+twice. ``look`` shows fields of a job or an attempt; its ``next`` is the next occurrence of a recurring job,
+``scheduled`` the one of its run, and ``saved`` the state that its attempts may have saved.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
 from jobsaga.messages import (
+    AddOrUpdateRecurringJob,
     AttemptStatus,
     CancelJob,
     CancelKind,
+    CancelRecurringJob,
     Fault,
     FinalizeJob,
     JobAttemptCanceled,
@@ -47,6 +50,7 @@ from jobsaga.messages import (
 )
 from jobsaga.sagas import Attempt, Job
 from jobsaga.sagas.machine import EndSession, MoveFence, Note, Publish
+from jobsaga.schedule import Every
 from tests.sagas.world import START, TYPE, Heard, World
 
 NAMES = UUID(int=7)
@@ -61,6 +65,10 @@ def named(name: str) -> UUID:
     return UUID(int=int(name[1:])) if name[0] == "a" else uuid5(NAMES, name)
 
 
+def since_start(at: datetime | None) -> str:
+    return "not" if at is None else f"for {(at - START).total_seconds():g} s"
+
+
 class Unreadable(Exception):
     """A line that is no sentence of the language."""
 
@@ -72,6 +80,7 @@ class Play:
     world: World = field(default_factory=World)
     names: dict[Any, str] = field(default_factory=dict)
     reports: dict[Any, Any] = field(default_factory=dict)
+    swept: bool = True
 
     def run(self, text: str) -> Iterator[str]:
         """The transcript as it is, line by line: what was said is kept, what follows is told anew."""
@@ -168,10 +177,24 @@ class Play:
             if heard.address == "attempt"
         }
 
-    def submit(self, job: str, start_in: str | None, priority: str | None) -> list[Heard]:
-        start_at = self.world.now + seconds(start_in) if start_in else None
+    def submit(
+        self, job: str, start_in: str | None, started: str | None, priority: str | None
+    ) -> list[Heard]:
+        start = seconds(start_in) if start_in else -seconds(started) if started else None
+        start_at = None if start is None else self.world.now + start
         return self.world.say(
             SubmitJob(job_id=named(job), job_type=TYPE, start_at=start_at, priority=int(priority or 0))
+        )
+
+    def recur(self, job: str, period: str, more: str) -> list[Heard]:
+        """Its times are counted from the beginning of the transcript."""
+        details: dict[str, Any] = {}
+        for pattern, name in MORE.items():
+            if found := re.search(pattern, more):
+                details[name] = READ[name](found[1])
+        cron = Every(seconds=int(period)).cron
+        return self.world.say(
+            AddOrUpdateRecurringJob(job_id=named(job), job_type=TYPE, name=job, cron=cron, **details)
         )
 
     def command(self, kind: type[Any], job: str, **details: Any) -> list[Heard]:
@@ -221,6 +244,17 @@ class Play:
         self.world.held.remove(named(job))
         return []
 
+    def stop_hosts(self) -> list[Heard]:
+        """Nobody sweeps from now on."""
+        self.swept = False
+        return []
+
+    def clock(self, passed: str) -> list[Heard]:
+        if self.swept:
+            return self.world.pass_time(seconds(passed))
+        self.world.now += seconds(passed)
+        return []
+
     def option(self, name: str, value: str) -> list[Heard]:
         self.world.options[name] = (
             {"on": True, "off": False}.get(value) if value in ("on", "off") else int(value)
@@ -233,10 +267,13 @@ class Play:
         return [f"{each}: {self.field(row, each)}" for each in fields.split(", ")] if row else ["NotFound"]
 
     def field(self, row: Any, name: str) -> str:
-        if name == "due":
-            return (
-                "never" if row.due_at is None else f"in {(row.due_at - self.world.now).total_seconds():g} s"
-            )
+        if name in ("due", "next"):
+            at = row.due_at if name == "due" else row.next_start_at
+            return "never" if at is None else f"in {(at - self.world.now).total_seconds():g} s"
+        if name in ("scheduled", "said"):
+            return str(row.message if name == "said" else since_start(row.scheduled_for))
+        if name == "saved":
+            return str(self.world.checkpoints[row.id].state)
         if name == "fence":
             owner = self.world.checkpoints[row.id].attempt_id
             return self.name(owner) if owner else "nobody"
@@ -244,12 +281,31 @@ class Play:
         return self.name(value) if isinstance(value, UUID) else str(value)
 
 
+#: What may follow "every 60 s", and how it is read.
+MORE = {
+    r", from (\d+) s": "start_at",
+    r", until (\d+) s": "end_at",
+    r", late runs: (\w+)": "misfire",
+    r", message (\w+)": "message",
+}
+READ: dict[str, Callable[[str], Any]] = {
+    "start_at": lambda text: START + seconds(text),
+    "end_at": lambda text: START + seconds(text),
+    "misfire": str,
+    "message": lambda text: {"text": text},
+}
 J, A, W, N = r"(j\d+)", r"(a\d+)", r"(w\d+)", r"(\d+)"
 Act = Callable[..., list[Any]]
 
 SENTENCES: dict[str, Act] = {
     # what a site asks for
-    rf"client: submits {J}(?: to start in {N} s)?(?: with priority {N})?": Play.submit,
+    rf"client: submits {J}(?: to start in {N} s)?(?: to start {N} s ago)?(?: with priority {N})?": Play.submit,
+    rf"client: (?:adds|updates) {J}, every {N} s(.*)": Play.recur,
+    rf"client: cancels run {N} of {J}": lambda play, run, job: play.command(CancelJob, job, run=int(run)),
+    rf"client: cancels the recurrence of {J}(?: because (.+))?": lambda play, job, why: play.command(
+        CancelRecurringJob, job, reason=why or ""
+    ),
+    rf"client: runs run {N} of {J} now": lambda play, run, job: play.command(RunJob, job, run=int(run)),
     rf"client: cancels {J} because (.+)": lambda play, job, why: play.command(CancelJob, job, reason=why),
     rf"client: cancels {J}": lambda play, job: play.command(CancelJob, job),
     rf"client: retries {J}": lambda play, job: play.command(RetryJob, job),
@@ -292,7 +348,8 @@ SENTENCES: dict[str, Act] = {
     rf"w\d+: runs {A}": lambda play, attempt: play.status(attempt, AttemptStatus.RUNNING),
     rf"w\d+: does not know {A}": lambda play, attempt: play.status(attempt, AttemptStatus.UNKNOWN),
     # the world around
-    rf"clock: {N} s pass(?:es)?": lambda play, passed: play.world.pass_time(seconds(passed)),
+    rf"clock: {N} s pass(?:es)?": Play.clock,
+    r"someone: stops the saga hosts": Play.stop_hosts,
     rf"someone: holds the fence of {J}": Play.hold,
     rf"someone: lets go of the fence of {J}": Play.let_go,
     r"settings: (\w+) is (on|off|\d+)": Play.option,

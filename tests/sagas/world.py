@@ -196,7 +196,7 @@ class World:
             elif isinstance(effect, EndSession):
                 self.sessions_to_end.add(message.job_id)  # type: ignore[attr-defined]
             elif isinstance(effect, MoveFence):
-                self._move_fence(message.job_id, effect.attempt_id)  # type: ignore[attr-defined]
+                self._move_fence(message.job_id, effect)  # type: ignore[attr-defined]
             else:
                 assert isinstance(effect, Note)
 
@@ -213,7 +213,9 @@ class World:
                 ATTEMPT,
             )
         assert address == "job_type"
-        name = getattr(message, "job_type", TYPE)  # an instance's drain is heard by each type it runs: here, by one
+        name = getattr(
+            message, "job_type", TYPE
+        )  # an instance's drain is heard by each type it runs: here, by one
         return self.types, name, self.types.get(name) or JobType(id=UUID(int=0), name=name), JOB_TYPE
 
     def env(self, message: Any = None, **more: Any) -> Env:
@@ -226,10 +228,13 @@ class World:
         """The next attempt's id: 1, 2, 3, ... in the order in which slots are given."""
         return UUID(int=self.given + 1)
 
-    def _move_fence(self, job_id: UUID, attempt_id: UUID | None) -> None:
+    def _move_fence(self, job_id: UUID, effect: MoveFence) -> None:
+        """As ``Turn._moved`` does: what was saved in another run is gone."""
         assert job_id not in self.held, "a fence was moved while someone else's transaction held it"
-        checkpoint = self.checkpoints.get(job_id) or Checkpoint(job_id=job_id)
-        self.checkpoints[job_id] = checkpoint.but(attempt_id=attempt_id)
+        checkpoint = self.checkpoints.get(job_id)
+        if checkpoint is None or effect.run not in (None, checkpoint.run):
+            checkpoint = Checkpoint(job_id=job_id, run=effect.run or 1)
+        self.checkpoints[job_id] = checkpoint.but(attempt_id=effect.attempt_id)
 
     def _allocate(self) -> None:
         """Hand out the free slots: first come, first served, by priority; to whoever has the least to do."""
