@@ -24,6 +24,7 @@ from jobsaga import (
 from jobsaga.exceptions import InvalidMessage, InvalidSchedule, RecurringJobNotFound
 from jobsaga.ids import recurring_job_id
 from jobsaga.models import JobHistory, JobSaga, TransportMessage
+from jobsaga.testing import manual_clock, run_until_quiet
 from tests.client.acts import TYPE, act
 from tests.client.conftest import Site
 from tests.jobsapp.jobs.acting import ActInProcess
@@ -248,3 +249,13 @@ def test_it_exists_when_its_transaction_commits(world: Site) -> None:
         add()
         transaction.set_rollback(True)
     assert not JobSaga.objects.exists()
+
+
+def test_a_sites_own_tests_move_the_time(db: None) -> None:
+    with manual_clock(datetime(2026, 1, 1, tzinfo=UTC)) as clock:
+        job_id = add("0 0 3 * * *")
+        assert run_until_quiet() == 0
+        for run in (1, 2):
+            clock.advance(24 * 3600)
+            assert run_until_quiet() == 1
+            assert (get_job_state(job_id).run, get_job_state(job_id).is_recurring) == (run, True)
