@@ -44,7 +44,7 @@ class JobSaga(models.Model):
     concurrency_key = ExactCharField(max_length=200, default="", blank=True)
     recurring = models.BooleanField(default=False)
     recurring_name = models.CharField(max_length=200, default="", blank=True)
-    cron = models.CharField(max_length=200, default="", blank=True)
+    cron = models.CharField(max_length=250, default="", blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
     start_at = models.DateTimeField(null=True)
     end_at = models.DateTimeField(null=True)
