@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "jobsaga",
+    "jobsaga.live",
     "dashboard",
 ]
 MIDDLEWARE = [

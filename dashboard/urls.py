@@ -1,10 +1,11 @@
-"""The site's addresses: the admin, and the way to it from the front door."""
+"""The site's addresses: the live pages at the front door, and the admin beside them."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", RedirectView.as_view(pattern_name="jobsaga_live:now")),
+    path("jobs/", include("jobsaga.live.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "jobsaga",
+    "jobsaga.live",
     "tests.jobsapp",
 ]
 MIDDLEWARE = [

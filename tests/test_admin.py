@@ -58,6 +58,9 @@ def rows(db: None) -> Rows:
     place.rows("DeadLetter").create(
         endpoint="saga", body=f'{{"type": "{SCRIPT}"}}', reason="odd", at=datetime.now(UTC)
     )
+    place.rows("JobTypeHistory").create(
+        job_type=TYPE, kind="PauseJobType", message=SCRIPT, actor="ben", at=datetime.now(UTC)
+    )
     return Rows(world, failed, waiting)
 
 

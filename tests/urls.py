@@ -1,6 +1,9 @@
-"""The test site's pages: Django's admin, which is where jobsaga shows itself."""
+"""The test site's pages: Django's admin, which is where jobsaga shows itself, and the live pages once more."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("jobs/", include("jobsaga.live.urls")),
+]

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobsaga.admin.base import NOTHING, JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
+from jobsaga.admin.mount import live_pages
 from jobsaga.models import DeadLetter, JobAttemptSaga, JobCheckpoint, JobHistory, JobSaga
 from jobsaga.sagas.states import STORED_JOB_STATES
 
@@ -85,6 +86,11 @@ class JobAdmin(ReadOnlyAdmin):
         )}),
     )  # fmt: skip
     message_text, properties_text = pretty("message"), pretty("properties")
+
+    def get_urls(self) -> list[Any]:
+        """The live pages too, where their app is installed."""
+        return [*live_pages(self.admin_site), *super().get_urls()]
+
     result_text, headers_text, why = pretty("result"), pretty("headers"), shortened("reason")
 
     @admin.display(description="progress")

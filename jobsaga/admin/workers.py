@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from jobsaga.admin.base import JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty
-from jobsaga.models import JobInstance, JobTypeInstance, JobTypeSaga, TransportMessage
+from jobsaga.admin.base import JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
+from jobsaga.models import JobInstance, JobTypeHistory, JobTypeInstance, JobTypeSaga, TransportMessage
 
 
 class TypeInline(ReadOnlyInline):
@@ -34,6 +34,19 @@ class JobTypeAdmin(ReadOnlyAdmin):
         "id", "name", "state", "concurrent_job_limit", "global_concurrent_job_limit", "properties_text"
     )  # fmt: skip
     properties_text = pretty("properties")
+
+
+@admin.register(JobTypeHistory)
+class JobTypeHistoryAdmin(ReadOnlyAdmin):
+    """What people asked of job types and workers, the newest first."""
+
+    list_display = ("at", "kind", "job_type", "instance_id", "said", "actor")
+    list_filter = (JobTypeFilter,)
+    search_ids = ("instance_id",)
+    search_texts = ("job_type",)
+    search_help_text = "The whole id of a worker, or the name of a job type"
+    fields = ("at", "kind", "job_type", "instance_id", "message_text", "actor")
+    message_text, said = pretty("message"), shortened("message")
 
 
 @admin.register(JobInstance)

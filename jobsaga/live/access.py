@@ -1,0 +1,46 @@
+"""Who may see and do what. Every page, and every address of the API, asks here."""
+
+from __future__ import annotations
+
+from django.conf import settings as site_settings
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+VIEW = "jobsaga.view_jobsaga"
+#: What was submitted, saved and returned; the properties; and what the lists say of a message.
+PAYLOAD = "jobsaga.view_job_payload"
+
+
+def refusal(request: HttpRequest, permission: str = VIEW) -> HttpResponseBase | None:
+    """What a user gets who may not do this: the way to log in, or PermissionDenied. None: it is allowed."""
+    user = request.user
+    if user.is_active and user.has_perm(permission):
+        return None
+    if user.is_authenticated:
+        raise PermissionDenied
+    return redirect_to_login(request.get_full_path(), login_address())
+
+
+def login_address() -> str:
+    """Where users log in: the site's LOGIN_URL; the admin's page where the site has kept Django's default and
+    has no such page.
+    """
+    from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+
+    address = str(site_settings.LOGIN_URL)
+    if address != "/accounts/login/":
+        return address
+    try:
+        resolve(address)
+    except Resolver404:
+        try:
+            return reverse("admin:login")
+        except NoReverseMatch:
+            pass
+    return address
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    """Whether the user of this request may do this."""
+    return bool(request.user.is_active and request.user.has_perm(permission))

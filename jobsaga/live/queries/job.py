@@ -1,0 +1,112 @@
+"""One job: its row, attempts, history, saved state, and the last runs of its type. Six statements, and those
+that ``types.read`` asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from jobsaga.conf import settings
+from jobsaga.live.explain import Around, Reason, explain
+from jobsaga.live.queries import COUNTED, types
+from jobsaga.models import JobAttemptSaga, JobHistory, JobSaga
+from jobsaga.sagas.states import JobStates
+
+#: How many of the newest are shown on the page of a job.
+EVENTS = 200
+ATTEMPTS = 50
+RECENT = 20
+
+
+@dataclass
+class JobPage:
+    """All there is about a job. Of one that is gone (``job`` is None) its history."""
+
+    job_id: UUID
+    job: JobSaga | None
+    attempts: list[JobAttemptSaga] = field(default_factory=list)
+    history: list[JobHistory] = field(default_factory=list)
+    #: Whether there is more history than is shown.
+    more_history: bool = False
+    recent: list[JobSaga] = field(default_factory=list)
+    saved_state: Any = None
+    reasons: list[Reason] = field(default_factory=list)
+    around: Around | None = None
+
+    @property
+    def current(self) -> JobAttemptSaga | None:
+        """The attempt that counts."""
+        wanted = self.job.attempt_id if self.job else None
+        return next((each for each in self.attempts if each.id == wanted), None)
+
+    @property
+    def last_attempt_id(self) -> UUID | None:
+        """The newest attempt."""
+        return self.attempts[-1].id if self.attempts else None
+
+
+def read(alias: str, job_id: UUID, now: datetime) -> JobPage | None:
+    """All there is; None for an id of which nothing was ever stored."""
+    job = JobSaga.objects.using(alias).select_related("checkpoint").filter(pk=job_id).first()
+    history = newest_history(alias, job_id, EVENTS + 1)
+    if job is None and not history:
+        return None
+    found = JobPage(job_id, job, attempts(alias, job_id), history[-EVENTS:], len(history) > EVENTS)
+    if job is not None:
+        checkpoint = getattr(job, "checkpoint", None)
+        found.saved_state = checkpoint.state if checkpoint else None
+        found.recent = recent(alias, job)
+        found.around = around(found, types.read(alias, now, waiting=False), ahead(alias, job))
+        found.reasons = explain(job, found.around)
+    return found
+
+
+def attempts(alias: str, job_id: UUID) -> list[JobAttemptSaga]:
+    """The newest tries of a job, in order."""
+    rows = JobAttemptSaga.objects.using(alias).filter(job_id=job_id).select_related("instance")
+    return list(rows.order_by("-created_at", "-id")[:ATTEMPTS])[::-1]
+
+
+def newest_history(alias: str, job_id: UUID, limit: int) -> list[JobHistory]:
+    """The newest lines of a job's history, in order of time: log lines may be stored a little later."""
+    rows = JobHistory.objects.using(alias).filter(job_id=job_id).order_by("-id")[:limit]
+    return sorted(rows, key=lambda row: (row.at, row.id))
+
+
+def recent(alias: str, job: JobSaga) -> list[JobSaga]:
+    """The last jobs of the same type, the oldest first, up to this one's time and after it."""
+    columns = ("id", "state", "duration", "finished_at", "submitted_at", "job_type")
+    rows = JobSaga.objects.using(alias).filter(job_type=job.job_type).only(*columns)
+    return list(rows.order_by("-id")[:RECENT])[::-1]
+
+
+def ahead(alias: str, job: JobSaga) -> int | None:
+    """How many jobs of the type start before this one; None if it does not wait for a slot."""
+    if job.state != JobStates.WAITING_FOR_SLOT.value or job.queued_at is None:
+        return None
+    earlier = Q(queued_at__lt=job.queued_at) | Q(queued_at=job.queued_at, id__lt=job.id)
+    first = Q(priority__gt=job.priority) | Q(priority=job.priority) & earlier
+    line = JobSaga.objects.using(alias).filter(state=job.state, job_type=job.job_type, slot__isnull=True)
+    return line.filter(first).order_by(F("priority").desc(), "queued_at", "id")[: COUNTED + 1].count()
+
+
+def around(found: JobPage, known: types.Types, before: int | None) -> Around:
+    """What ``explain`` wants to know."""
+    job, current = found.job, found.current
+    assert job is not None
+    instance = current.instance if current else None
+    return known.around(
+        job.job_type,
+        ahead=before,
+        worker=str(instance) if instance else "",
+        lease_expires_at=instance.lease_expires_at if instance else None,
+        received_at=current.received_at if current else None,
+        attempt_created_at=current.created_at if current else None,
+        heartbeat_interval=settings.HEARTBEAT_INTERVAL,
+        heartbeat_timeout=settings.HEARTBEAT_TIMEOUT,
+    )

@@ -1,0 +1,126 @@
+"""What all pages have around them: navigation, theme, the time of the data, and the headers that protect them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import connections
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from jobsaga.conf import settings
+from jobsaga.live import access
+from jobsaga.live.queries.filters import Asking
+from jobsaga.store.django import database_now
+
+#: The pages of the navigation: address, word and sign.
+PAGES = (
+    ("now", "Now", "now"),
+    ("jobs", "Jobs", "jobs"),
+    ("types", "Job types", "types"),
+    ("workers", "Workers", "workers"),
+    ("failures", "Failures", "failures"),
+    ("activity", "Activity", "activity"),
+    ("health", "Health", "health"),
+)
+THEME_COOKIE = "jobsaga_theme"
+THEMES = ("light", "dark")
+
+
+#: What fills a page: gives the context of its template, or an answer of its own.
+View = Callable[..., Mapping[str, Any] | HttpResponseBase]
+Respond = Callable[..., HttpResponseBase]
+
+
+def page(template: str, active: str) -> Callable[[View], Respond]:
+    """Make a view of what fills *template*, for those who may see jobs. *active* is its place in the navigation."""
+
+    def decorate(view: View) -> Respond:
+        @wraps(view)
+        def respond(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            refused = access.refusal(request)
+            if refused is not None:
+                return refused
+            found = view(request, **kwargs)
+            if isinstance(found, HttpResponseBase):
+                return found
+            context = {**shell(request, active), **found}
+            status = context.pop("status", 200)
+            return guarded(TemplateResponse(request, f"jobsaga/live/{template}.html", context, status=status))
+
+        return respond
+
+    return decorate
+
+
+def shell(request: HttpRequest, active: str) -> dict[str, Any]:
+    """The context of ``base.html``."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    return {
+        "ns": namespace(request),
+        "pages": PAGES,
+        "active": active,
+        "theme": theme if theme in THEMES else "",
+        "admin_index": admin_index(request),
+        "may_see_payload": access.may(request, access.PAYLOAD),
+        "now": now(),
+        "zone": timezone.get_current_timezone_name(),
+    }
+
+
+def now() -> Any:
+    """The database's time: what the rows are compared with."""
+    return database_now(connections[settings.DATABASE])
+
+
+def asking(types: tuple[str, ...], at: Any) -> Asking:
+    """What a search needs to know."""
+    return Asking(settings.DATABASE, at, timezone.get_current_timezone(), types)
+
+
+def namespace(request: HttpRequest) -> str:
+    """The pages' own namespace, in the admin or wherever the site has included them."""
+    match = request.resolver_match
+    return match.namespace if match else "jobsaga_live"
+
+
+def go(request: HttpRequest, name: str, *args: Any) -> str:
+    """The address of another page in the same place."""
+    return reverse(f"{namespace(request)}:{name}", args=args)
+
+
+def admin_index(request: HttpRequest) -> str:
+    """Where the admin begins, for those who may enter it; else nothing."""
+    if not getattr(request.user, "is_staff", False):
+        return ""
+    try:
+        return reverse(f"{namespace(request).rpartition(':')[0] or 'admin'}:index")
+    except NoReverseMatch:
+        return ""
+
+
+def guarded(response: TemplateResponse) -> TemplateResponse:
+    """Never kept by a cache, framed by nobody, and with a content policy that lets only our own files run."""
+    add_never_cache_headers(response)
+    response.headers["Content-Security-Policy"] = policy()
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def policy() -> str:
+    """Scripts and styles from where the site's static files are, and nothing else."""
+    host = urlsplit(static("jobsaga/live/live.css"))
+    files = f"'self' {host.scheme or 'https'}://{host.netloc}" if host.netloc else "'self'"
+    return (
+        f"default-src 'none'; script-src {files}; style-src {files}; img-src 'self' data:; font-src {files}; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types jobsaga-live"
+    )

@@ -1,0 +1,1 @@
+"""Loaded in templates by ``{% load jobsaga_live %}``."""
