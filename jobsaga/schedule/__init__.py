@@ -6,7 +6,7 @@ who wrote it, so what is stored can be evaluated without a surprise.
 
 The way of an evaluation: ``fields`` and ``days`` read the parts of a text, ``cron`` puts them together and
 refuses what makes no sense, ``wall`` finds the next time by the clock on the wall, ``zones`` knows when that
-clock is set forward or back, and ``occurrences`` makes instants of it all. ``builders`` writes cron texts, and
+clock is set forward or back, and ``timeline`` makes instants of it all. ``builders`` writes cron texts, and
 ``reading`` says in plain words what one means.
 
 Nothing here reads a clock: "now" is always handed in.
@@ -14,8 +14,8 @@ Nothing here reads a clock: "now" is always handed in.
 
 from jobsaga.schedule.builders import Builder, Daily, Every, Monthly, Weekly
 from jobsaga.schedule.canonical import as_cron
-from jobsaga.schedule.occurrences import latest_until, next_after, occurrences
 from jobsaga.schedule.reading import describe
+from jobsaga.schedule.timeline import latest_until, next_after, occurrences
 from jobsaga.schedule.zones import check_time_zone
 
 __all__ = [

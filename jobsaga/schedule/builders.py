@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import time, timedelta
+from datetime import time
 
 from jobsaga.exceptions import InvalidSchedule
 from jobsaga.schedule.cron import read_cron
-from jobsaga.schedule.period import Period, read_period
+from jobsaga.schedule.period import read_period
 
 At = str | time
 DaysOfWeek = str | Iterable[str]
@@ -95,7 +95,7 @@ class Monthly(Builder):
 
     def __post_init__(self) -> None:
         day = self.day
-        if isinstance(day, bool) or not isinstance(day, int | str) or str(day).split() != [str(day)]:
+        if not (_is_number(day) or isinstance(day, str)) or str(day).split() != [str(day)]:
             raise InvalidSchedule(
                 f"Monthly(day={day!r}): the day is a number from 1 to 31, or a text such as 'L'."
             )
@@ -118,7 +118,7 @@ def _length(every: Every) -> int:
             "Every() takes one of hours, minutes and seconds: every hour and a half is Every(minutes=90)."
         )
     name, value, unit = said[0]
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not _is_number(value) or value < 1:
         raise InvalidSchedule(
             f"Every({name}={value!r}): a period is a whole number of {name}, and at least 1."
         )
@@ -128,21 +128,20 @@ def _length(every: Every) -> int:
 def _every(every: Every, length: int) -> str:
     given = {name: getattr(every, name) for name in ("hour", "minute", "second")}
     for (name, value), highest in zip(given.items(), (23, 59, 59), strict=True):
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest
-        ):
+        if value is not None and not (_is_number(value) and 0 <= value <= highest):
             raise InvalidSchedule(f"Every({name}={value!r}): must be a whole number from 0 to {highest}.")
     days = "*" if every.days is None else _days(every.days)
     for own, unit, size in (("hour", 3600, 24), ("minute", 60, 60), ("second", 1, 60)):
         number, rest = divmod(length, unit)
         if rest == 0 and number < size and size % number == 0:
             return read_cron(f"{_time_fields(given, own, number)} * * {days}").text
+    period = read_period(f"@every {length}s")
     if every.days is not None or any(value is not None for value in given.values()):
         raise InvalidSchedule(
-            f"{every!r}: a period of {timedelta(seconds=length)} does not divide a day, an hour or a minute evenly, "
-            "so it is counted by elapsed time and cannot be restricted to days, hours, minutes or seconds."
+            f"{every!r}: a period of {period.length} does not divide a day, an hour or a minute evenly, so it is "
+            "counted by elapsed time and cannot be restricted to days, hours, minutes or seconds."
         )
-    return read_period(Period(timedelta(seconds=length)).text).text
+    return period.text
 
 
 def _time_fields(given: dict[str, int | None], own: str, number: int) -> str:
@@ -154,7 +153,7 @@ def _time_fields(given: dict[str, int | None], own: str, number: int) -> str:
         if name == own:
             if value is not None and value >= number:
                 raise InvalidSchedule(
-                    f"Every(): {name}={value} is where a period of {number} starts, so it must be less than that."
+                    f"Every(): {name}={value} is where a period of {number} {own}s starts, so it must be less than that."
                 )
             written[name] = f"{value or 0}/{number}"
             smaller = True
@@ -163,6 +162,10 @@ def _time_fields(given: dict[str, int | None], own: str, number: int) -> str:
         else:
             written[name] = "*" if value is None else str(value)
     return f"{written['second']} {written['minute']} {written['hour']}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _at(at: At) -> str:

@@ -70,13 +70,15 @@ class Field:
             written = f"{written}/{width}"
         return written, frozenset((value - self.low) % self.size + self.low for value in values)
 
-    def value(self, text: str) -> int:
-        """One value, written as a number or a name. Sunday may still be 7."""
+    def value(self, text: str, within: str = "") -> int:
+        """One value, written as a number or a name, ``within`` a range. Sunday may still be 7."""
         if text in self.names:
             return self.names.index(text) + self.low
         highest = self.high if self.alias is None else self.alias
         if not text.isdecimal() or not self.low <= int(text) <= highest:
-            raise ValueError(f"has {text!r}, and that is no {self._allowed()}")
+            raise ValueError(
+                f"has {text!r}{f' in {within!r}' if within else ''}, and that is no {self._allowed()}"
+            )
         return int(text)
 
     def _to_the_end(self, first: str, step: str | None) -> tuple[str, list[int]]:
@@ -94,7 +96,7 @@ class Field:
         return written, list(range(start, self.high + 1))
 
     def _range(self, first: str, last: str) -> tuple[str, list[int]]:
-        low, high = self.value(first), self.value(last)
+        low, high = (self.value(each, f"{first}-{last}") for each in (first, last))
         if low == high or (low, high) == (self.alias, self.low):
             raise ValueError(f"has '{first}-{last}', a range of one value: write {self._written(first)!r}")
         if low == self.alias:

@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from jobsaga.exceptions import InvalidSchedule
 
-PREFIX = "@EVERY"
-_TEXT = re.compile(r"@EVERY\s+(\d{1,10})S", re.ASCII)
-_LONGEST = timedelta(days=100 * 366)
+_TEXT = re.compile(r"@EVERY\s+(\d{1,30})S", re.ASCII)
+_LONGEST = 100 * 366 * 86400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,9 +43,9 @@ def read_period(text: str) -> Period:
         raise InvalidSchedule(
             f"The schedule {text!r} cannot be used: write a period in seconds, as in '@every 5400s'."
         )
-    length = timedelta(seconds=int(match[1]))
-    if not timedelta(0) < length <= _LONGEST:
+    seconds = int(match[1])
+    if not 0 < seconds <= _LONGEST:
         raise InvalidSchedule(
             f"The schedule {text!r} cannot be used: its period must be 1 second to 100 years."
         )
-    return Period(length)
+    return Period(timedelta(seconds=seconds))

@@ -34,8 +34,7 @@ def zone_of(name: str) -> tzinfo:
 def _zone_of(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
-    # What the machine calls its own time is another zone on another machine.
-    known = available_timezones() - {"localtime", "Factory"}
+    known = _known()
     if name in known:
         return ZoneInfo(name)
     if not known:
@@ -43,12 +42,16 @@ def _zone_of(name: str) -> tzinfo:
             f"There is no time zone {name!r}: this machine has no time zones at all. Install the package tzdata."
         )
     near = near_matches(name, known)
-    hint = (
-        f"Did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else "Write an IANA name such as 'Europe/Berlin'."
+    hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise InvalidSchedule(
+        f"There is no time zone {name!r}. {hint}Zones have IANA names such as 'Europe/Berlin'."
     )
-    raise InvalidSchedule(f"There is no time zone {name!r}. {hint}")
+
+
+@lru_cache(maxsize=1)
+def _known() -> set[str]:
+    """The names there are, but for what a machine calls its own time: it is another one on another machine."""
+    return available_timezones() - {"localtime", "Factory"}
 
 
 def on_the_wall(instant: datetime, zone: tzinfo) -> datetime:

@@ -58,7 +58,7 @@ them). Where it still answers something else, a referee tries each time of each 
 
 ## What an evaluation costs
 
-Microseconds on one core, the mean of 2,000 calls of `next_after`, each asked with the last answer. Reading a text
+Microseconds on one core, the mean of 500 calls of `next_after`, each asked with the last answer. Reading a text
 for the first time takes {read:.0f} (the mean of 500 generated ones); it is cached.
 
 | schedule | UTC | Europe/Berlin |
@@ -124,7 +124,7 @@ def page(figures: Figures, seed: int, seconds: float) -> str:
     )
 
 
-def cost(text: str, zone: str, calls: int = 2000) -> float:
+def cost(text: str, zone: str, calls: int = 500) -> float:
     now = next_after(text, datetime(2026, 1, 1, tzinfo=UTC), time_zone=zone)
     started = time.perf_counter()
     for _ in range(calls):
