@@ -2,12 +2,14 @@
 
 One thread sends, in batches, and tries for ever while the transport is away: a broker or database that is
 gone when a job ends must not turn success into failure. The last word on each attempt is kept on after
-that, until a heartbeat shows that the database no longer waits for it; then it is sent again if need be.
+that, until a heartbeat shows that the database no longer waits for it. It is sent again if need be, but not while
+it may well be under way.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Condition, Event, Thread
@@ -20,13 +22,21 @@ logger = logging.getLogger("jobsaga.worker")
 
 BATCH = 1000
 FIRST_PAUSE, LAST_PAUSE = 0.05, 2.0
+#: Seconds for which a last word is trusted to arrive, before it is said again.
+UNDER_WAY = 2.0
 
 
 class Reporter:
     """Sends messages to the saga endpoint, in order. ``say`` may be called by any thread."""
 
-    def __init__(self, transport: Transport, after: Callable[[], None] = lambda: None) -> None:
-        self.transport, self._after = transport, after
+    def __init__(
+        self,
+        transport: Transport,
+        after: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.transport, self._after, self._monotonic = transport, after, monotonic
+        self._said_at: dict[UUID, float] = {}
         self._waiting: deque[Message] = deque()
         self._outcomes: dict[UUID, Ended] = {}
         self._changed = Condition()
@@ -45,6 +55,7 @@ class Reporter:
                 self._waiting.append(message)
                 if isinstance(message, Ended):
                     self._outcomes[message.attempt_id] = message
+                    self._said_at[message.attempt_id] = self._monotonic()
             self._changed.notify_all()
 
     def has_ended(self, attempt_id: UUID) -> bool:
@@ -53,15 +64,15 @@ class Reporter:
 
     def settle(self, still_open: set[UUID]) -> None:
         """The database waits for these attempts: say their last words again, forget the others."""
+        now = self._monotonic()
         with self._changed:
             said = {message.attempt_id for message in self._waiting if isinstance(message, Ended)}
-            for attempt_id in list(self._outcomes):
-                if attempt_id in said:
-                    continue
-                if attempt_id in still_open:
+            for attempt_id in self._outcomes.keys() - said:
+                if attempt_id not in still_open:
+                    del self._outcomes[attempt_id], self._said_at[attempt_id]
+                elif now - self._said_at[attempt_id] >= UNDER_WAY:
                     self._waiting.append(self._outcomes[attempt_id])
-                else:
-                    del self._outcomes[attempt_id]
+                    self._said_at[attempt_id] = now
             self._changed.notify_all()
 
     def flush(self, timeout: float) -> bool:

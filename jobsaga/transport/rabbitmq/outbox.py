@@ -97,7 +97,7 @@ class Outbox:
             if parcel is not None:
                 yield parcel
 
-    def lose(self, why: str, *, forget: bool = True) -> None:
+    def lose(self, why: str, *, forget: bool) -> None:
         """Nothing can be sent: senders are told, what is kept is put back in order. Without *forget* the channel
         stays, and with it what it has not confirmed yet.
         """

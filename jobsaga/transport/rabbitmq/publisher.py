@@ -46,7 +46,7 @@ class Publisher:
         """Send these, unless there is a reason why nothing can be sent."""
         self._outbox.waiting.extend(parcels)
         if refused:
-            self._outbox.lose(refused)
+            self._outbox.lose(refused, forget=False)
         self.pump()
 
     def lose(self, why: str, *, closed: bool) -> None:

@@ -67,6 +67,10 @@ class TaskDeed(Deed):
     pass
 
 
+class CrowdDeed(Deed):
+    """Many at a time, in one event loop."""
+
+
 class TimedDeed(Deed):
     """Has a second, and one retry."""
 
@@ -120,6 +124,11 @@ class TaskDeedConsumer(JobConsumer[TaskDeed]):
         finally:
             note(context, "stop")
         return None
+
+
+class CrowdDeedConsumer(JobConsumer[CrowdDeed]):
+    options = JobOptions(concurrent_job_limit=50)
+    run = TaskDeedConsumer.run
 
 
 class TimedTaskDeedConsumer(JobConsumer[TimedTaskDeed]):
