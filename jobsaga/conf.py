@@ -86,6 +86,8 @@ KEYS: dict[str, Key] = {
     "HISTORY_RETENTION": Key(None, _or_none(as_duration)),
     "LOG_RETENTION": Key(timedelta(days=30), _or_none(as_duration)),
     "JOB_RETENTION": Key(timedelta(days=30), _or_none(as_duration)),
+    "JOB_LOG_LINES": Key(1000, as_count),
+    "MAX_JOBS_PER_CHILD": Key(1000, as_count),
     "MAX_MESSAGE_BYTES": Key(MAX_MESSAGE_BYTES, as_count),
     "AUTODISCOVER_MODULE": Key("jobs", _as_text),
 }
@@ -130,6 +132,10 @@ class Settings:
     """How long the log lines of jobs are kept. None: for ever."""
     JOB_RETENTION: timedelta | None
     """How long finished jobs are kept, with their attempts. None: for ever."""
+    JOB_LOG_LINES: int
+    """How many lines an attempt may write into its job's log. What follows is left out, and counted."""
+    MAX_JOBS_PER_CHILD: int
+    """How many jobs a child process runs, one after the other, before it is replaced by a new one."""
     MAX_MESSAGE_BYTES: int
     """How large a message, a saved state or a result may be, as JSON. Larger things belong elsewhere; store
     where."""

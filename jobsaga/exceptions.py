@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Literal
 from uuid import UUID
 
-CancellationKind = Literal["user", "timeout", "shutdown"]
+CancellationKind = Literal["user", "timeout", "stalled", "memory", "shutdown"]
 
 
 class JobSagaError(Exception):
@@ -136,13 +136,25 @@ class IterationError(JobSagaError):
     """``context.iterate`` cannot do what it was asked to, or its loop was left in the middle of a chunk."""
 
 
+class JobTimeout(JobSagaError, TimeoutError):
+    """What a retry policy is told about an attempt that ran longer than its ``job_timeout``."""
+
+
+class JobStalled(JobSagaError, TimeoutError):
+    """What a retry policy is told about an attempt that did not get on for its ``stall_timeout``."""
+
+
+class JobMemoryExceeded(JobSagaError, MemoryError):
+    """What a retry policy is told about an attempt that used more than its ``max_memory``."""
+
+
 class NotReady(JobSagaError):
     """jobsaga was used before Django was set up."""
 
 
 class JobCancellation(BaseException):
-    """Raised inside a job that has to end. ``kind`` says who wants it: a user, the job's timeout, or a
-    shutdown.
+    """Raised inside a job that has to end. ``kind`` says why: a user wants it, a limit was overstepped (timeout,
+    stalled, memory), or the worker shuts down.
 
     Clean up, save the state if it is worth it, and let it pass.
     """
@@ -169,6 +181,8 @@ class AttemptSuperseded(BaseException):
 _CAUSES: dict[str, str] = {
     "user": "The job was canceled",
     "timeout": "The job ran into its timeout",
+    "stalled": "The job did not get on",
+    "memory": "The job used too much memory",
     "shutdown": "The worker is shutting down",
 }
 

@@ -74,6 +74,8 @@ class CancelKind(StrEnum):
     SHUTDOWN = "shutdown"  # its worker stops: the job goes on elsewhere, no retry is spent
     NOT_STARTED = "not_started"  # no user code ran: the job goes on elsewhere, no retry is spent
     TIMEOUT = "timeout"  # asked of the job; reported as a fault, under the retry policy
+    STALLED = "stalled"  # the same, for a job that did not get on
+    MEMORY = "memory"  # the same, for a job that used too much
 
 
 class AttemptStatus(StrEnum):

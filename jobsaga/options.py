@@ -7,6 +7,8 @@ too.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,16 +54,22 @@ class JobOptions:
     concurrent_job_limit: how many jobs of the type one worker instance runs at a time.
     global_concurrent_job_limit: how many run at a time on all instances together; None: no such limit.
     job_timeout: a run that takes longer is ended and counts as a fault; None: it may take as long as it
-    likes. job_cancellation_timeout: how long a job that has to end may clean up; None:
+    likes. stall_timeout: one whose progress and saved state have not changed for so long is, too; None: it may
+    stand still. job_cancellation_timeout: how long a job that has to end may clean up; None:
     JOBSAGA["JOB_CANCELLATION_TIMEOUT"]. retry: what happens after a fault; None: no retry. job_type_name: the
     name of the type; None: "app_label.MessageClass". progress_buffer: how progress is thinned out.
     job_type_properties, instance_properties: told to the distribution strategy about the type, and about this
-    worker. isolation: where a plain ``def run`` runs; None: JOBSAGA["ISOLATION"].
+    worker. isolation: where a plain ``def run`` runs; None: JOBSAGA["ISOLATION"]. max_memory: a job whose
+    process uses more than so many bytes (or "512M", "2G") is ended, which counts as a fault; None: no limit.
+    log_level: what the attempt logs with Python's logging, from this level on, goes into the job's history too;
+    None: nothing does. capture_output: whether the end of what its process prints does; None: if it ends as a
+    fault.
     """
 
     concurrent_job_limit: int
     global_concurrent_job_limit: int | None
     job_timeout: timedelta | None
+    stall_timeout: timedelta | None
     job_cancellation_timeout: timedelta | None
     retry: Retry | None
     job_type_name: str | None
@@ -69,6 +77,9 @@ class JobOptions:
     job_type_properties: Properties
     instance_properties: Properties
     isolation: Isolation | None
+    max_memory: int | None
+    log_level: int | None
+    capture_output: bool | None
 
     def __init__(
         self,
@@ -76,6 +87,7 @@ class JobOptions:
         concurrent_job_limit: int = 1,
         global_concurrent_job_limit: int | None = None,
         job_timeout: Duration | None = None,
+        stall_timeout: Duration | None = None,
         job_cancellation_timeout: Duration | None = None,
         retry: Retry | None = None,
         job_type_name: str | None = None,
@@ -83,22 +95,13 @@ class JobOptions:
         job_type_properties: Mapping[str, Any] | None = None,
         instance_properties: Mapping[str, Any] | None = None,
         isolation: Isolation | None = None,
+        max_memory: int | str | None = None,
+        log_level: int | str | None = None,
+        capture_output: bool | None = None,
     ) -> None:
-        _set(self, "concurrent_job_limit", as_count, concurrent_job_limit)
-        _set(self, "global_concurrent_job_limit", _or_none(as_count), global_concurrent_job_limit)
-        _set(self, "job_timeout", _or_none(as_duration), job_timeout)
-        _set(self, "job_cancellation_timeout", _or_none(as_duration), job_cancellation_timeout)
-        _set(self, "retry", _or_none(partial(_as_instance, Retry)), retry)
-        _set(self, "job_type_name", _or_none(_as_type_name), job_type_name)
-        _set(
-            self,
-            "progress_buffer",
-            partial(_as_instance, ProgressBuffer),
-            progress_buffer or ProgressBuffer(),
-        )
-        _set(self, "job_type_properties", _as_properties, job_type_properties)
-        _set(self, "instance_properties", _as_properties, instance_properties)
-        _set(self, "isolation", _or_none(as_isolation), isolation)
+        given = locals()
+        for name, check in _CHECKS.items():
+            _set(self, name, check, given[name])
 
 
 def as_isolation(value: object) -> str:
@@ -106,6 +109,10 @@ def as_isolation(value: object) -> str:
     if value not in ISOLATIONS:
         raise ValueError(f"must be {', '.join(map(repr, ISOLATIONS))} or None, not {value!r}")
     return str(value)
+
+
+def _or_none(check: Callable[[object], T]) -> Callable[[object], T | None]:
+    return lambda value: None if value is None else check(value)
 
 
 def _as_type_name(value: object) -> str:
@@ -131,8 +138,54 @@ def _as_properties(value: object) -> Properties:
         raise ValueError(error.problem) from None
 
 
-def _or_none(check: Callable[[object], T]) -> Callable[[object], T | None]:
-    return lambda value: None if value is None else check(value)
+def _as_buffer(value: object) -> ProgressBuffer:
+    return ProgressBuffer() if value is None else _as_instance(ProgressBuffer, value)
+
+
+def _as_bytes(value: object) -> int:
+    """A size: a number of bytes, or a text like "512M"."""
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    number = int(found[1]) * 1024 ** "KMGT".index(found[2]) * 1024 if found else value
+    try:
+        return as_count(number)
+    except ValueError:
+        raise ValueError(f'must be a number of bytes, or a text like "512M" or "2G", not {value!r}') from None
+
+
+def _as_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be True or False, not {value!r}")
+    return value
+
+
+def _as_level(value: object) -> int:
+    levels = logging.getLevelNamesMapping()
+    if isinstance(value, str) and value in levels:
+        return levels[value]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f'must be a level of logging, like "INFO", not {value!r}')
+    return value
+
+
+_SIZE = re.compile(r"(\d+) ?([KMGT])i?B?")
+
+#: What each option must be.
+_CHECKS: dict[str, Callable[[object], Any]] = {
+    "concurrent_job_limit": as_count,
+    "global_concurrent_job_limit": _or_none(as_count),
+    "job_timeout": _or_none(as_duration),
+    "stall_timeout": _or_none(as_duration),
+    "job_cancellation_timeout": _or_none(as_duration),
+    "retry": _or_none(partial(_as_instance, Retry)),
+    "job_type_name": _or_none(_as_type_name),
+    "progress_buffer": _as_buffer,
+    "job_type_properties": _as_properties,
+    "instance_properties": _as_properties,
+    "isolation": _or_none(as_isolation),
+    "max_memory": _or_none(_as_bytes),
+    "log_level": _or_none(_as_level),
+    "capture_output": _or_none(_as_flag),
+}
 
 
 def _set(options: object, name: str, check: Callable[[object], Any], value: object) -> None:

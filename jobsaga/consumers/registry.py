@@ -201,6 +201,13 @@ def _flaws(candidate: Candidate, definition: JobConsumerDefinition) -> Iterator[
         yield InvalidConsumer(
             f"{candidate} is async, and async jobs share one process: leave isolation out, or make it a plain def."
         )
+    if definition.options.max_memory and (
+        definition.is_async or definition.options.isolation not in (None, "process")
+    ):
+        yield InvalidConsumer(
+            f"{candidate} has a max_memory, but shares its process with other jobs: that can only be kept by a plain "
+            "def with a process of its own."
+        )
     unsupported = type_problem(definition.message_type)
     if unsupported:
         name = full_name(definition.message_type)

@@ -69,5 +69,5 @@ class Allotment:
         child.attempts[attempt_id] = running
         child.be(Life.WORKING)
         if not child.shared:
-            child.output.speaker = f"{running.start.job_type} {attempt_id}"
+            child.output.begin(f"{running.start.job_type} {attempt_id}")
         self._nursery.tell(child, running.start)

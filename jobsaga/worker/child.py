@@ -19,11 +19,11 @@ from uuid import UUID
 
 from jobsaga.messages import Message, StartJob
 from jobsaga.properties import Properties
-from jobsaga.worker import linux
+from jobsaga.worker import connections, linux
 from jobsaga.worker.context import Host
 from jobsaga.worker.progress import Flusher
 from jobsaga.worker.runner import Attempt
-from jobsaga.worker.wire import Cancel, Channel, Hello, Ready
+from jobsaga.worker.wire import Cancel, Channel, Hello, Ready, Stirred
 
 
 def enter(output: int, parent: int) -> None:
@@ -62,10 +62,15 @@ class Child:
         self.host = self.make_host(channel.send, instance_properties)
         self.reader = Thread(target=self._listen, name="jobsaga-reader", daemon=True)
 
-    def make_host(self, say: Callable[[Message], None], instance_properties: Properties) -> Host:
+    def make_host(self, say: Callable[[Message | Stirred], None], instance_properties: Properties) -> Host:
         """What attempts find here."""
         self.flusher = Flusher(Host.monotonic)
-        return Host(say=say, progress_due=self.flusher.notify, instance_properties=instance_properties)
+        return Host(
+            say=say,
+            progress_due=self.flusher.notify,
+            stirred=lambda attempt_id: say(Stirred(attempt_id)),
+            instance_properties=instance_properties,
+        )
 
     def serve(self) -> None:
         """Work, in the main thread; never returns."""
@@ -105,7 +110,8 @@ class Child:
         if attempt is None:
             return
         if attempt.token.is_cancellation_requested:
-            attempt.interrupt()
+            attempt.force()
+            connections.cancel_queries(frame.attempt_id)
         else:
             attempt.cancel(frame.kind, frame.reason)
 

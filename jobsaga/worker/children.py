@@ -24,6 +24,7 @@ from jobsaga.messages import (
     CancelKind,
     Ended,
     JobAttemptCanceled,
+    JobAttemptFaulted,
     JobAttemptStarted,
     Message,
     SetJobProgress,
@@ -35,10 +36,11 @@ from jobsaga.worker.fork_server import ChildrenUnavailable
 from jobsaga.worker.handle import ChildHandle, Life
 from jobsaga.worker.inline import InlineExecutor
 from jobsaga.worker.ladder import Ladder
+from jobsaga.worker.memory import MemoryWatch
 from jobsaga.worker.nursery import Nursery
 from jobsaga.worker.runner import definition_of
 from jobsaga.worker.running import Rung, Running, never_started
-from jobsaga.worker.wire import Beat, Cancel, Idle, Ready
+from jobsaga.worker.wire import Beat, Cancel, Idle, Ready, Stirred
 
 log = logging.getLogger("jobsaga.worker")
 
@@ -48,7 +50,6 @@ LAP = 0.25
 """How long one ``poll`` waits at most while there is something to look after."""
 PATIENCE = 30.0
 """How long an attempt waits for a process before it is handed back."""
-JOBS_PER_CHILD = 1000
 BLOCKED_LOOP = 10.0
 SHARED_IDLE = 60.0
 
@@ -85,6 +86,7 @@ class ChildProcesses:
         self._nursery = Nursery(properties, label, self._monotonic, self._hear, self._mourn)
         self._allotment = Allotment(self._nursery, self._monotonic)
         self._ladder = Ladder(self._nursery, self._monotonic, self._hand_back)
+        self._memory = MemoryWatch(self._nursery, self._ladder)
         self._nursery.wait_until_ready()
 
     def start(self, start: StartJob) -> None:
@@ -132,6 +134,7 @@ class ChildProcesses:
         self._offset = self._now() - self._clock.now()
         self._allotment.feed()
         self._nursery.wait(0 if self._said or self._inline.running() else self._pause(timeout))
+        self._memory.look()
         self._ladder.climb(self._attempts)
         self._nursery.look_after()
         self._allotment.feed()
@@ -177,6 +180,8 @@ class ChildProcesses:
             self._on_ready(child)
         elif isinstance(frame, Idle):
             self._on_idle(child, frame)
+        elif isinstance(frame, Stirred) and frame.attempt_id in child.attempts:
+            child.attempts[frame.attempt_id].stir(child.heard_at)
         elif isinstance(frame, Beat):
             self._on_beat(child, frame)
 
@@ -199,6 +204,7 @@ class ChildProcesses:
         running.child = None
         if running.muted:
             self._forget(running)
+        self._keep_output(running, child, said)
         if child.shared:
             child.since = self._monotonic()
             self._ladder.let_go(child)
@@ -215,7 +221,7 @@ class ChildProcesses:
     def _on_idle(self, child: ChildHandle, frame: Idle) -> None:
         if child.life is not Life.TIDYING:
             return
-        if frame.retire or child.jobs >= JOBS_PER_CHILD:
+        if frame.retire or child.jobs >= settings.MAX_JOBS_PER_CHILD:
             log.debug("A process for jobs (pid %s) is replaced: %s", child.pid, frame.retire or "it is old")
             self._nursery.kill(child)
         else:
@@ -241,9 +247,22 @@ class ChildProcesses:
             if running.muted:
                 self._forget(running)
             else:
-                self._said.append(running.death(how, self._now(), now))
+                end = running.death(how, self._now(), now)
+                self._keep_output(running, child, end)
+                self._said.append(end)
             running.end()
             running.child = None
+
+    def _keep_output(self, running: Running, child: ChildHandle, end: Ended) -> None:
+        """The end of what it printed is a line of its job's log, where only one job can have printed it."""
+        wanted = running.options.capture_output
+        if wanted is None:
+            wanted = isinstance(end, JobAttemptFaulted)
+        if child.shared or running.muted or not wanted:
+            return
+        tail = child.output.tail()
+        if tail:
+            self._said.append(running.output_line(tail, self._now()))
 
     # small print
 

@@ -8,8 +8,10 @@ holds its row.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 from django.db import connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,6 +21,8 @@ log = logging.getLogger("jobsaga.worker")
 
 _attempt: ContextVar[str] = ContextVar("jobsaga_attempt", default="")
 _attempt_of_process = ""
+#: The sessions that work for each attempt, whatever thread they belong to.
+_sessions: dict[str, WeakSet[BaseDatabaseWrapper]] = {}
 
 
 def work_for(attempt_id: object, *, whole_process: bool = False) -> None:
@@ -47,6 +51,20 @@ def reset_connections() -> None:
         except Exception:
             log.exception("A database connection could not be closed; the next job gets another.")
             del connections[connection.alias]
+
+
+def cancel_queries(attempt_id: object) -> None:
+    """Cancel what the sessions of an attempt are waiting for: its code gets a database error. From any thread."""
+    for connection in list(_sessions.get(str(attempt_id), ())):
+        try:
+            _cancel_query(connection)
+        except Exception as error:  # noqa: BLE001 - it may be gone, or idle, or refuse: then it is ended by force
+            log.warning("A query of attempt %s could not be canceled: %s", attempt_id, error)
+
+
+def forget(attempt_id: object) -> None:
+    """It has ended: its sessions may work for others."""
+    _sessions.pop(str(attempt_id), None)
 
 
 def close_stale_connections() -> None:
@@ -83,8 +101,31 @@ def _abandon(connection: BaseDatabaseWrapper) -> None:
     del connections[connection.alias]
 
 
+def _cancel_query(connection: BaseDatabaseWrapper) -> None:
+    session: Any = connection.connection
+    if session is None:
+        return
+    if connection.vendor == "postgresql":
+        cancel = getattr(session, "cancel_safe", session.cancel)  # psycopg 3.2; psycopg2
+        cancel()
+    elif connection.vendor == "sqlite":
+        session.interrupt()
+    else:
+        other = connection.copy()
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("KILL QUERY %s", [connection._jobsaga_session])  # type: ignore[attr-defined]
+        finally:
+            with suppress(Exception):
+                other.close()
+
+
 def _name_session(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     name = _attempt.get() or _attempt_of_process
+    if name:
+        _sessions.setdefault(name, WeakSet()).add(connection)
+        if connection.vendor == "mysql":  # a session in use answers no other thread
+            connection._jobsaga_session = connection.connection.thread_id()  # type: ignore[attr-defined]
     if name and connection.vendor == "postgresql":
         with connection.connection.cursor() as cursor:
             cursor.execute("SELECT set_config('application_name', %s, false)", [name])

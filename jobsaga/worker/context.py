@@ -15,10 +15,11 @@ from jobsaga import payload
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
 from jobsaga.exceptions import IterationError
-from jobsaga.messages import Message, StartJob, WriteJobLog
+from jobsaga.messages import Message, StartJob
 from jobsaga.options import JobOptions
 from jobsaga.properties import Properties
 from jobsaga.validation import Duration
+from jobsaga.worker.job_log import JobLog
 from jobsaga.worker.progress import ProgressTracker
 from jobsaga.worker.saved_state import SaveCheckpoint, SavedState, save_in_database
 from jobsaga.worker.token import CancellationToken
@@ -31,18 +32,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 S = TypeVar("S")
 
-STATUS_LENGTH = 100
-
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """What the process in which an attempt runs does for it.
 
-    ``say`` hands on a message for the sagas; ``progress_due`` sees to it that a tracker is flushed in time.
+    ``say`` hands on a message for the sagas; ``progress_due`` sees to it that a tracker is flushed in time;
+    ``stirred`` tells whoever watches over it that an attempt got on.
     """
 
     say: Callable[[Message], None]
     progress_due: Callable[[ProgressTracker], None]
+    stirred: Callable[[UUID], object] = lambda _: None
     now: Callable[[], datetime] = SystemClock().now
     monotonic: Callable[[], float] = SystemClock().monotonic
     save_checkpoint: SaveCheckpoint = save_in_database
@@ -60,12 +61,13 @@ class JobContext(Generic[T]):
         host: Host,
         token: CancellationToken,
         progress: ProgressTracker,
+        saved: SavedState,
+        log: JobLog,
     ) -> None:
         self._start, self._job, self._options, self._host = start, job, options, host
         self._token, self._progress = token, progress
         self._begun = host.monotonic()
-        self._log_lines = count(1)
-        self._saved = SavedState(start, host.save_checkpoint)
+        self._saved, self._log = saved, log
         self._iterations, self._left = count(1), set[str]()
 
     @property
@@ -222,18 +224,9 @@ class JobContext(Generic[T]):
             )
 
     def log(self, message: str, *, status: str = "", **data: object) -> None:
-        """Write a line into the job's own log, which is kept with its history.
+        """Write a line into the job's own log, which is kept with its history; JOB_LOG_LINES of them per attempt.
 
         Raises InvalidMessage for data that cannot be stored.
         """
         plain = payload.encode_value(data, "log", max_bytes=settings.MAX_MESSAGE_BYTES) if data else None
-        line = WriteJobLog(
-            job_id=self.job_id,
-            attempt_id=self.attempt_id,
-            timestamp=self._host.now(),
-            sequence=next(self._log_lines),
-            message=payload.safe_text(str(message)),
-            status=payload.safe_text(str(status), STATUS_LENGTH),
-            data=plain,
-        )
-        self._host.say(line)
+        self._log.write(str(message), str(status), plain)

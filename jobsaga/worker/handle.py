@@ -98,6 +98,12 @@ class ChildHandle:
         """Can nothing more be heard of it, although it lives?"""
         return self._unpacker.garbled
 
+    def forgive(self, now: float) -> None:
+        """If it was silent, it was us who did not listen."""
+        self.heard_at = now
+        for running in self.attempts.values():
+            running.stir(now)
+
     def last_words(self) -> Iterator[Any]:
         """All that it has said before it ended."""
         while frames := self.hear():

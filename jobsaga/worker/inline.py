@@ -17,34 +17,40 @@ from asgiref.sync import async_to_sync
 
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.messages import CancelKind, Ended, Message, StartJob
+from jobsaga.options import JobOptions
 from jobsaga.properties import Properties
 from jobsaga.worker.connections import close_stale_connections
 from jobsaga.worker.context import Host
+from jobsaga.worker.limits import Limits, limit_text
 from jobsaga.worker.progress import ProgressTracker
-from jobsaga.worker.runner import Attempt, definition_of, timeout_text
+from jobsaga.worker.runner import Attempt
 from jobsaga.worker.running import never_started
-from jobsaga.worker.saved_state import SaveCheckpoint
+from jobsaga.worker.saved_state import SaveCheckpoint, save_in_database
 from jobsaga.worker.token import CancellationToken
 
 
-class DeadlineToken(CancellationToken):
-    """A token that sets itself when the job's time is over, whenever somebody looks at it."""
+class LimitToken(CancellationToken):
+    """A token that sets itself when the job has overstepped a limit, whenever somebody looks at it."""
 
-    def __init__(self, monotonic: Callable[[], float], timeout: float, reason: str) -> None:
+    def __init__(self, limits: Limits, options: JobOptions, monotonic: Callable[[], float]) -> None:
         super().__init__()
-        self._monotonic, self._deadline, self._late = monotonic, monotonic() + timeout, reason
+        self._limits, self._options, self._monotonic = limits, options, monotonic
 
     @property
     def is_cancellation_requested(self) -> bool:
         """Should the job end?"""
-        if self._monotonic() >= self._deadline:
-            self.cancel(CancelKind.TIMEOUT, self._late)
+        kind = self._limits.overstepped(self._monotonic())
+        if kind:
+            self.cancel(kind, limit_text(kind, self._options))
         return super().is_cancellation_requested
 
     def wait(self, seconds: float | None = None) -> bool:
         """Sleep until the job should end, at most ``seconds``."""
-        left = max(0.0, self._deadline - self._monotonic())
-        super().wait(left if seconds is None else min(seconds, left))
+        deadline = self._limits.deadline()
+        if deadline is not None:
+            left = max(0.0, deadline - self._monotonic())
+            seconds = left if seconds is None else min(seconds, left)
+        super().wait(seconds)
         return self.is_cancellation_requested
 
 
@@ -66,14 +72,13 @@ class InlineExecutor:
         self._current: Attempt | None = None
         self._muted: set[UUID] = set()
         self._woken = Event()
-        given = {"save_checkpoint": save_checkpoint} if save_checkpoint else {}
         self._host = Host(
             say=self._said.append,
             progress_due=ProgressTracker.flush_if_due,
             now=self._now,
             monotonic=self._clock.monotonic,
             instance_properties=Properties(instance_properties),
-            **given,
+            save_checkpoint=save_checkpoint or save_in_database,
         )
 
     def start(self, start: StartJob) -> None:
@@ -126,7 +131,8 @@ class InlineExecutor:
         self.kill_all()
 
     def _run(self, start: StartJob) -> None:
-        attempt = self._current = Attempt(start, self._host, self._token(start))
+        attempt = self._current = Attempt(start, self._host)
+        attempt.token = LimitToken(attempt.limits, attempt.options, self._clock.monotonic)
         try:
             last_word = self._to_its_end(attempt)
         finally:
@@ -146,16 +152,9 @@ class InlineExecutor:
         timeout = attempt.options.job_timeout
         if timeout is None:
             return await attempt.arun()
-        late = (CancelKind.TIMEOUT, timeout_text(attempt.options))
+        late = (CancelKind.TIMEOUT, limit_text(CancelKind.TIMEOUT, attempt.options))
         timer = get_running_loop().call_later(timeout.total_seconds(), attempt.cancel, *late)
         try:
             return await attempt.arun()
         finally:
             timer.cancel()
-
-    def _token(self, start: StartJob) -> CancellationToken | None:
-        definition = definition_of(start)
-        timeout = definition.options.job_timeout if definition else None
-        if definition is None or timeout is None:
-            return None
-        return DeadlineToken(self._clock.monotonic, timeout.total_seconds(), timeout_text(definition.options))

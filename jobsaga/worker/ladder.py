@@ -1,7 +1,8 @@
 """How an attempt is brought to its end: asked, told for the last time, ended by force.
 
-A process is ended by signals. A thread or a task cannot be: it is given up, its child gets no new work, and is
-killed when nothing runs in it any more that could still end by itself.
+What it waits for in a database is canceled with the last call. A process is ended by signals. A thread or a task
+cannot be: it is given up, its child gets no new work, and is killed when nothing runs in it any more that could
+still end by itself.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Callable, Iterable
 
 from jobsaga.messages import CancelKind
 from jobsaga.worker.handle import ChildHandle, Life
+from jobsaga.worker.limits import limit_text
 from jobsaga.worker.nursery import Nursery
-from jobsaga.worker.runner import timeout_text
 from jobsaga.worker.running import Rung, Running
 from jobsaga.worker.wire import Cancel
 
@@ -52,6 +53,12 @@ class Ladder:
         self.watch(running)
         self._tell(running)
 
+    def stop_at_once(self, running: Running, kind: CancelKind) -> None:
+        """The first rung and the last call together: there is no time to lose."""
+        if running.rung is Rung.RUNNING:
+            self.ask(running, kind, limit_text(kind, running.options))
+        self._force(running)
+
     def end(self, running: Running) -> None:
         """The last rung."""
         running.end()
@@ -83,7 +90,9 @@ class Ladder:
         if running.rung is Rung.WAITING:
             self._hand_back(running, f"No process for it: {self._nursery.trouble or 'none became free'}")
         elif running.rung is Rung.RUNNING:
-            self.ask(running, CancelKind.TIMEOUT, timeout_text(running.options))
+            kind = running.overstepped(self._monotonic())
+            if kind:
+                self.ask(running, kind, limit_text(kind, running.options))
         elif running.rung is Rung.ASKED:
             self._force(running)
         else:
@@ -92,9 +101,8 @@ class Ladder:
     def _force(self, running: Running) -> None:
         running.force(self._monotonic())
         self.watch(running)
-        if running.child and running.child.shared:
-            self._tell(running)
-        elif running.child and running.asked:
+        self._tell(running)
+        if running.child and running.asked and not running.child.shared:
             running.child.last_call(running.asked)
 
     def _tell(self, running: Running) -> None:

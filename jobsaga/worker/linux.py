@@ -20,6 +20,8 @@ LAST_CALL: dict[CancelKind, int] = (
         CancelKind.USER: signal.SIGRTMIN + 10,
         CancelKind.SHUTDOWN: signal.SIGRTMIN + 11,
         CancelKind.TIMEOUT: signal.SIGRTMIN + 12,
+        CancelKind.STALLED: signal.SIGRTMIN + 13,
+        CancelKind.MEMORY: signal.SIGRTMIN + 14,
     }
     if hasattr(signal, "SIGRTMIN")
     else {}
@@ -62,10 +64,22 @@ def thread_names() -> list[str]:
     return names
 
 
-def resident_bytes() -> int:
-    """How much memory this process uses."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes(pid: int | str = "self") -> int:
+    """How much memory a process uses; 0 of one that has ended."""
+    return _pages(pid, 1)
+
+
+def data_bytes() -> int:
+    """How much private data this process has asked for, used or not: what RLIMIT_DATA is about."""
+    return _pages("self", 5)
+
+
+def _pages(pid: int | str, column: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[column]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
 
 
 def kill_group(pid: int, number: int) -> None:

@@ -291,7 +291,7 @@ class Nursery:
     def _forgive_silence(self, now: float) -> None:
         """It was us who did not listen."""
         for child in self.children.values():
-            child.heard_at = now
+            child.forgive(now)
 
     def _fail(self, trouble: str) -> None:
         self.trouble = trouble

@@ -1,9 +1,10 @@
-"""What jobs print, line by line into the instance's log."""
+"""What jobs print, line by line into the instance's log; the end of it is kept for the job's."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable
 
 log = logging.getLogger("jobsaga.output")
@@ -13,6 +14,7 @@ CHUNK = 65_536
 MOST = 16 * CHUNK
 LINE_LENGTH = 8_192
 LINES_PER_SECOND = 200
+TAIL_LINES, TAIL_LENGTH = 100, 8_000
 
 
 class Output:
@@ -28,6 +30,20 @@ class Output:
         self._second, self._lines, self._left_out = 0, 0, 0
         #: Whose output it is.
         self.speaker = ""
+        self._tail: deque[bytes] = deque(maxlen=TAIL_LINES)
+
+    def begin(self, speaker: str) -> None:
+        """From here on it is another's."""
+        self.drain()
+        self._log(self._rest)
+        self._rest = b""
+        self.speaker = speaker
+        self._tail.clear()
+
+    def tail(self) -> str:
+        """The end of what was printed since."""
+        lines = [*self._tail, self._rest[:LINE_LENGTH]] if self._rest else self._tail
+        return b"\n".join(lines).decode(errors="replace")[-TAIL_LENGTH:]
 
     def fileno(self) -> int:
         """For a selector."""
@@ -55,12 +71,14 @@ class Output:
     def close(self) -> None:
         """Log what is left."""
         self._log(self._rest)
+        self._rest = b""
         self._tell_left_out()
         os.close(self._fd)
 
     def _log(self, line: bytes) -> None:
         if not line:
             return
+        self._tail.append(line[:LINE_LENGTH])
         second = int(self._monotonic())
         if second != self._second:
             self._tell_left_out()

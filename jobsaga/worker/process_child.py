@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextvars
 import os
+import resource
 import signal
 import sys
 import time
@@ -20,8 +21,11 @@ from jobsaga.properties import Properties
 from jobsaga.worker import connections, linux
 from jobsaga.worker.child import Child
 from jobsaga.worker.context import Host, JobContext
+from jobsaga.worker.memory import bounded
 from jobsaga.worker.runner import Attempt
-from jobsaga.worker.wire import Channel, Idle
+from jobsaga.worker.wire import Channel, Idle, Stirred
+
+Said = Message | Stirred
 
 OWN_THREADS = 2  # the reader and the flusher
 THREAD_GRACE = 0.05
@@ -60,10 +64,10 @@ class LastCall:
         """User code has ended."""
         self._attempt = None
 
-    def undisturbed(self, send: Callable[[Message], None]) -> Callable[[Message], None]:
+    def undisturbed(self, send: Callable[[Said], None]) -> Callable[[Said], None]:
         """``send``, which is not torn apart."""
 
-        def send_undisturbed(message: Message) -> None:
+        def send_undisturbed(message: Said) -> None:
             if get_ident() != self._main:
                 return send(message)
             self._writing = True
@@ -98,12 +102,14 @@ class ProcessAttempt(Attempt):
     """An attempt that hears the last call."""
 
     last_call: LastCall
+    has_process = True
 
     def call(self, context: JobContext[Any]) -> Any:
         """Run user code."""
         self.last_call.arm(self)
         try:
-            return super().call(context)
+            with bounded(self.options.max_memory):
+                return super().call(context)
         finally:
             self.last_call.disarm()
 
@@ -117,7 +123,7 @@ class ProcessChild(Child):
         self._inbox: SimpleQueue[ProcessAttempt] = SimpleQueue()
         connections.forbid_pools()
 
-    def make_host(self, say: Callable[[Message], None], instance_properties: Properties) -> Host:
+    def make_host(self, say: Callable[[Said], None], instance_properties: Properties) -> Host:
         """As in any child, but no frame is torn apart by a last call."""
         return super().make_host(self._last_call.undisturbed(say), instance_properties)
 
@@ -147,6 +153,7 @@ class ProcessChild(Child):
             flush_output()
             self.channel.send(last_word)
             self.attempts.pop(attempt.start.attempt_id, None)
+            connections.forget(attempt.start.attempt_id)
             del attempt, last_word
             self.channel.send(Idle(retire=house.tidy_up()))
 
@@ -163,6 +170,7 @@ class House:
         os.umask(self._umask)
         self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self._memory = linux.resident_bytes()
+        self._most_data = resource.getrlimit(resource.RLIMIT_DATA)
 
     def tidy_up(self) -> str:
         """Put everything back; returns what cannot be put back, in words."""
@@ -170,6 +178,7 @@ class House:
             connections.reset_connections()
             os.chdir(self._directory)
             os.umask(self._umask)
+            resource.setrlimit(resource.RLIMIT_DATA, self._most_data)
             self._restore_handlers()
             return self._leftovers()
         except Exception as error:  # noqa: BLE001 - then this process is of no use any more

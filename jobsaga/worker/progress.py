@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from threading import Condition, Lock, Thread
 
+import msgspec
+
 from jobsaga.messages import Progress
 from jobsaga.options import ProgressBuffer
 from jobsaga.payload import safe_text
@@ -37,6 +39,8 @@ class ProgressTracker:
         self._updates = 0
         self._unsent = 0
         self._ended = False
+        #: Called when another progress is set than before.
+        self.changed: Callable[[], object] = lambda: None
         #: When the latest value should go out, by ``monotonic``; None: it went.
         self.due_at: float | None = None
 
@@ -54,10 +58,13 @@ class ProgressTracker:
         with self._lock:
             self._updates += 1
             self._unsent += 1
+            before = self._latest
             self._latest = Progress(sequence=self._updates, value=value, limit=self._limit, message=message)
-            if self._ended or not self._becomes_due():
-                return
-        self._notify(self)
+            tell = not self._ended and self._becomes_due()
+        if before is None or msgspec.structs.replace(before, sequence=self._updates) != self._latest:
+            self.changed()
+        if tell:
+            self._notify(self)
 
     def _becomes_due(self) -> bool:
         """Is there something new to know for whoever flushes?"""

@@ -3,8 +3,9 @@
 Whatever it does becomes exactly one message. Which one, is decided in ``Attempt.ended_by``:
 
     it returned                                 JobAttemptCompleted; JobAttemptFaulted if that cannot be stored
-    it was asked to stop, and did               JobAttemptCanceled by the kind of the request; after a timeout
-                                                JobAttemptFaulted, under the retry policy
+    it was asked to stop, and did               JobAttemptCanceled by the kind of the request; where it overstepped
+                                                a limit JobAttemptFaulted, under the retry policy
+    any exception after it was forced to stop   the same: its queries were canceled, it may say so in its own way
     JobCancellation that nobody asked for       JobAttemptCanceled, "Consumer Initiated"
     AttemptSuperseded                           JobAttemptFaulted as suspect: not the job's own fault
     any exception while the worker shuts down   JobAttemptCanceled: the stop may well be its cause
@@ -13,6 +14,7 @@ Whatever it does becomes exactly one message. Which one, is decided in ``Attempt
 
 from __future__ import annotations
 
+import math
 from asyncio import CancelledError, Task, current_task, get_running_loop
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +27,6 @@ from jobsaga.exceptions import AttemptSuperseded, JobCancellation, UnknownJobTyp
 from jobsaga.messages import (
     CancelKind,
     Ended,
-    Fault,
     JobAttemptCanceled,
     JobAttemptCompleted,
     JobAttemptFaulted,
@@ -37,7 +38,10 @@ from jobsaga.messages import (
 from jobsaga.options import JobOptions
 from jobsaga.worker.context import Host, JobContext
 from jobsaga.worker.faults import describe
+from jobsaga.worker.job_log import JobLog, captured
+from jobsaga.worker.limits import NEWS_SHARE, OVERSTEPPED, Limits, overstepped
 from jobsaga.worker.progress import ProgressTracker
+from jobsaga.worker.saved_state import SavedState
 from jobsaga.worker.token import CancellationToken
 
 CONSUMER_INITIATED = "Consumer Initiated"
@@ -45,7 +49,9 @@ REASON_LENGTH = 1000
 
 
 class Attempt:
-    """One attempt in the process that runs it."""
+    """One attempt in the process that runs it. ``has_process``: nothing else runs there."""
+
+    has_process = False
 
     def __init__(self, start: StartJob, host: Host, token: CancellationToken | None = None) -> None:
         self.start = start
@@ -57,6 +63,12 @@ class Attempt:
         self.progress = ProgressTracker(
             self.options.progress_buffer, host.monotonic, host.progress_due, self._send_progress
         )
+        self.saved = SavedState(start, host.save_checkpoint)
+        self.log = JobLog(start, host.say, host.now)
+        self.limits = Limits(self.options, self._begun)
+        self._stirred_at = -math.inf
+        self.progress.changed = self.saved.changed = self._stir
+        self._forced = False
         self._interrupt: Callable[[], object] | None = None
 
     @property
@@ -69,8 +81,9 @@ class Attempt:
         if self.token.cancel(kind, reason) and self._interrupt:
             self._interrupt()
 
-    def interrupt(self) -> None:
-        """Cancel the task of an async job once more: it swallowed the first time."""
+    def force(self) -> None:
+        """It had time to end. Cancel the task of an async job once more: it swallowed the first time."""
+        self._forced = True
         if self._interrupt:
             self._interrupt()
 
@@ -82,7 +95,8 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - decoding runs user code too (validators)
             return self._faulted(error, retry=False)
         try:
-            result = self.call(context)
+            with captured(self.log, self.options.log_level, whole_process=self.has_process):
+                result = self.call(context)
             context.finish()
         except BaseException as error:  # noqa: BLE001 - every end of user code is reported
             return self.ended_by(error)
@@ -102,7 +116,8 @@ class Attempt:
         try:
             self._interrupt = _interrupter(self)
             self.token.raise_if_cancellation_requested()
-            result = await self.call(context)
+            with captured(self.log, self.options.log_level):
+                result = await self.call(context)
             context.finish()
         except BaseException as error:  # noqa: BLE001 - as above; SystemExit would end the loop
             return self.ended_by(error)
@@ -115,16 +130,26 @@ class Attempt:
         asked = self.token.kind
         if isinstance(error, AttemptSuperseded):
             return self._faulted(error, retry=False, suspect=True)
-        if isinstance(error, JobCancellation | CancelledError) and asked:
+        if asked and (self._forced or isinstance(error, JobCancellation | CancelledError)):
             return self._stopped(asked, error)
         if isinstance(error, JobCancellation):
             reason = payload.safe_text(str(error.reason), REASON_LENGTH)
             return self._canceled(CancelKind.CONSUMER, reason or CONSUMER_INITIATED)
         if asked is CancelKind.SHUTDOWN:
             return self._canceled(asked, payload.safe_text(str(describe(error)), REASON_LENGTH))
+        if isinstance(error, MemoryError) and self.options.max_memory:
+            return self._overstepped(CancelKind.MEMORY, error)
         return self._faulted(error)
 
     # inside
+
+    def _stir(self) -> None:
+        """It got on. Whoever watches over it is not told each time."""
+        now, stall = self._host.monotonic(), self.options.stall_timeout
+        self.limits.stir(now)
+        if stall is not None and now - self._stirred_at >= stall.total_seconds() / NEWS_SHARE:
+            self._stirred_at = now
+            self._host.stirred(self.start.attempt_id)
 
     def _announce(self) -> None:
         self._host.say(
@@ -139,7 +164,9 @@ class Attempt:
 
     def _context(self) -> JobContext[Any]:
         job = payload.decode(self._known().message_type, self.start.message)
-        return JobContext(self.start, job, self.options, self._host, self.token, self.progress)
+        return JobContext(
+            self.start, job, self.options, self._host, self.token, self.progress, self.saved, self.log
+        )
 
     def _known(self) -> JobConsumerDefinition:
         return self._definition or consumers.for_type_name(self.start.job_type)
@@ -155,10 +182,12 @@ class Attempt:
         return JobAttemptCompleted(result=result, **self._last_word())
 
     def _stopped(self, kind: CancelKind, error: BaseException) -> Ended:
-        if kind is not CancelKind.TIMEOUT:
-            return self._canceled(kind, self.token.reason)
-        trace = describe(error).traceback
-        return timed_out(self.start, self.options, self._last_word(), trace)
+        if kind in OVERSTEPPED:
+            return self._overstepped(kind, error)
+        return self._canceled(kind, self.token.reason)
+
+    def _overstepped(self, kind: CancelKind, error: BaseException) -> Ended:
+        return overstepped(kind, self.start, self.options, self._last_word(), describe(error).traceback)
 
     def _canceled(self, kind: CancelKind, reason: str) -> Ended:
         return JobAttemptCanceled(kind=kind, reason=reason, **self._last_word())
@@ -172,6 +201,7 @@ class Attempt:
 
     def _last_word(self) -> dict[str, Any]:
         self.progress.stop()
+        self.log.close()
         duration = timedelta(seconds=self._host.monotonic() - self._begun)
         return {**self._said(), "duration": duration, "progress": self.progress.latest}
 
@@ -194,24 +224,6 @@ def definition_of(start: StartJob) -> JobConsumerDefinition | None:
 def cancellation_timeout(options: JobOptions) -> float:
     """How many seconds a job of these options may clean up."""
     return (options.job_cancellation_timeout or settings.JOB_CANCELLATION_TIMEOUT).total_seconds()
-
-
-def timed_out(
-    start: StartJob, options: JobOptions, last_word: dict[str, Any], traceback: str = ""
-) -> JobAttemptFaulted:
-    """The last word on an attempt that took too long: a fault, under the retry policy, to which it is a
-    TimeoutError.
-    """
-    fault = Fault(type="JobTimeout", message=timeout_text(options), traceback=traceback)
-    error = TimeoutError(fault.message)  # so that a policy can choose by it
-    delay = options.retry.delay(start.policy_retries, error) if options.retry else None
-    return JobAttemptFaulted(fault=fault, retry_delay=delay, **last_word)
-
-
-def timeout_text(options: JobOptions) -> str:
-    """What a job is told, and what is stored, when its time is over."""
-    seconds = _seconds(options.job_timeout)
-    return f"It ran longer than its job_timeout of {seconds:g} s"
 
 
 def _seconds(duration: timedelta | None) -> float | None:

@@ -17,8 +17,11 @@ from jobsaga.messages import (
     Message,
     Progress,
     StartJob,
+    WriteJobLog,
 )
-from jobsaga.worker.runner import cancellation_timeout, timed_out
+from jobsaga.payload import safe_text
+from jobsaga.worker.limits import NEWS_SHARE, OVERSTEPPED, Limits, overstepped
+from jobsaga.worker.runner import cancellation_timeout
 
 if TYPE_CHECKING:
     from jobsaga.worker.handle import ChildHandle
@@ -27,11 +30,15 @@ TERM_GRACE = 1.5
 """Seconds between the last call and the end by force: 2 s after its cancellation timeout a job is gone."""
 
 
+PATIENCE = 1 / NEWS_SHARE
+"""What the stall timeout is extended by: an attempt may have got on so much later than it said so."""
+
+
 class Rung(IntEnum):
     """The ladder of an attempt: each rung is climbed when ``deadline`` has passed."""
 
     WAITING = 0  # for a process
-    RUNNING = 1  # until its job_timeout, if it has one
+    RUNNING = 1  # until it oversteps a limit, if it has one
     ASKED = 2  # by its token; an async job was interrupted
     FORCED = 3  # by the last call; an async job was interrupted again
     ENDED = 4  # killed; a thread or task: given up, and its process goes when its neighbours have ended
@@ -46,6 +53,7 @@ class Running:
         self.deadline: float | None = None
         self.child: ChildHandle | None = None
         self.begun_at: float | None = None
+        self._limits: Limits | None = None
         self.asked: CancelKind | None = None
         self.reason = ""
         self.progress: Progress | None = None
@@ -59,9 +67,19 @@ class Running:
     def begin(self, now: float) -> None:
         """User code is about to run."""
         self.begun_at = now
+        self._limits = Limits(self.options, now)
         if self.rung is Rung.WAITING:
-            timeout = self.options.job_timeout
-            self._climb(Rung.RUNNING, None if timeout is None else now + timeout.total_seconds())
+            self._climb(Rung.RUNNING, self._limits.deadline(PATIENCE))
+
+    def stir(self, now: float) -> None:
+        """It got on; or nobody could have heard of it if it had."""
+        if self._limits and self.rung is Rung.RUNNING:
+            self._limits.stir(now)
+            self.deadline = self._limits.deadline(PATIENCE)
+
+    def overstepped(self, now: float) -> CancelKind | None:
+        """Which limit it has overstepped."""
+        return self._limits.overstepped(now, PATIENCE) if self._limits else None
 
     def ask(self, kind: CancelKind, reason: str, now: float) -> None:
         """It was asked to end."""
@@ -86,11 +104,15 @@ class Running:
         if self.begun_at is None:
             kind = CancelKind.USER if self.asked is CancelKind.USER else CancelKind.NOT_STARTED
             return JobAttemptCanceled(kind=kind, reason=self.reason or how, **said)
-        if self.asked is CancelKind.TIMEOUT and self.rung >= Rung.FORCED:
-            return timed_out(self.start, self.options, said)
+        if self.asked in OVERSTEPPED and self.rung >= Rung.FORCED:
+            return overstepped(self.asked, self.start, self.options, said)
         if self.asked is CancelKind.SHUTDOWN or (self.asked is CancelKind.USER and self.rung >= Rung.FORCED):
             return JobAttemptCanceled(kind=self.asked, reason=self.reason, **said)
         return JobAttemptFaulted(fault=Fault(type="JobProcessDied", message=how), suspect=True, **said)
+
+    def output_line(self, text: str, timestamp: datetime) -> WriteJobLog:
+        """What its process printed, as a line of its log. Its own lines begin with number 1."""
+        return WriteJobLog(sequence=0, status="Output", message=safe_text(text), **self.said(timestamp))
 
     def said(self, timestamp: datetime) -> dict[str, Any]:
         """What every report of it says."""

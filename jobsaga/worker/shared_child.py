@@ -92,13 +92,18 @@ class SharedChild(Child):
         connections.work_for(attempt.start.attempt_id)
         # A thread for this job's queries: jobs shall not wait for each other's.
         async with ThreadSensitiveContext() as context:
-            self._end(attempt, await attempt.arun())
+            last_word = await attempt.arun()
             if context in SyncToAsync.context_to_thread_executor:
+                # A task that was canceled ends at once, but not the function it awaited in that thread: this waits.
+                if attempt.token.is_cancellation_requested:
+                    connections.cancel_queries(attempt.start.attempt_id)
                 await sync_to_async(connections.close_all)()
+            self._end(attempt, last_word)
 
     def _end(self, attempt: Attempt, last_word: Message) -> None:
         self.channel.send(last_word)
         self.attempts.pop(attempt.start.attempt_id, None)
+        connections.forget(attempt.start.attempt_id)
 
     # signs of life
 

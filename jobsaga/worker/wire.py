@@ -60,6 +60,12 @@ class Idle(Frame, frozen=True):
     retire: str = ""
 
 
+class Stirred(Frame, frozen=True):
+    """An attempt got on: its progress or its saved state has changed."""
+
+    attempt_id: UUID
+
+
 class Beat(Frame, frozen=True):
     """The shared child is alive; for so many seconds its event loop was not."""
 
@@ -124,7 +130,7 @@ class Exited(Frame, frozen=True):
 ToChild = StartJob | Cancel
 FromChild = (
     JobAttemptStarted | JobAttemptCompleted | JobAttemptFaulted | JobAttemptCanceled
-    | SetJobProgress | WriteJobLog | Ready | Idle | Beat
+    | SetJobProgress | WriteJobLog | Ready | Idle | Stirred | Beat
 )  # fmt: skip
 ToServer = Hello | Fork
 FromServer = ServerReady | ServerFailed | Forked | ForkFailed | Exited

@@ -41,6 +41,8 @@ def test_the_defaults() -> None:
         "HISTORY_RETENTION": None,
         "LOG_RETENTION": timedelta(days=30),
         "JOB_RETENTION": timedelta(days=30),
+        "JOB_LOG_LINES": 1000,
+        "MAX_JOBS_PER_CHILD": 1000,
         "MAX_MESSAGE_BYTES": 262144,
         "AUTODISCOVER_MODULE": "jobs",
     }
@@ -125,6 +127,8 @@ WRONG = [
     ("HISTORY_RETENTION", 0, "must be more than zero"),
     ("LOG_RETENTION", "30 days", "must be a timedelta"),
     ("JOB_RETENTION", float("nan"), "must be a finite number"),
+    ("JOB_LOG_LINES", 0, "must be at least 1"),
+    ("MAX_JOBS_PER_CHILD", 0, "must be at least 1"),
     ("MAX_MESSAGE_BYTES", 1.5, "must be a whole number"),
     ("AUTODISCOVER_MODULE", None, "must be a string"),
 ]

@@ -18,6 +18,7 @@ def test_the_defaults_suit_long_jobs() -> None:
         "concurrent_job_limit": 1,
         "global_concurrent_job_limit": None,
         "job_timeout": None,
+        "stall_timeout": None,
         "job_cancellation_timeout": None,
         "retry": None,
         "job_type_name": None,
@@ -25,6 +26,9 @@ def test_the_defaults_suit_long_jobs() -> None:
         "job_type_properties": {},
         "instance_properties": {},
         "isolation": None,
+        "max_memory": None,
+        "log_level": None,
+        "capture_output": None,
     }
 
 
@@ -56,6 +60,10 @@ def test_options_never_change_but_can_be_copied() -> None:
         ("concurrent_job_limit", None, "must be a whole number"),
         ("global_concurrent_job_limit", 0, "must be at least 1"),
         ("job_timeout", 0, "must be more than zero"),
+        ("stall_timeout", 0, "must be more than zero"),
+        ("log_level", "LOUD", "must be a level of logging, like \"INFO\", not 'LOUD'"),
+        ("log_level", True, "must be a level of logging"),
+        ("capture_output", "yes", "must be True or False"),
         ("job_timeout", timedelta(0), "must be more than zero"),
         ("job_timeout", timedelta(seconds=-1), "must be more than zero"),
         ("job_timeout", "5", "must be a timedelta or a number of seconds"),

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from jobsaga import JobOptions, Retry
-from jobsaga.messages import StartJob
-from jobsaga.worker.runner import timed_out
+from jobsaga.messages import CancelKind, StartJob
+from jobsaga.worker.limits import overstepped
 
 START = StartJob(job_id=uuid4(), attempt_id=uuid4(), job_type="videos.Convert", instance_id=uuid4())
 
@@ -32,5 +32,5 @@ def test_a_timeout_is_a_timeout_error_to_the_policy(retry: Retry | None, delay: 
         "attempt_id": START.attempt_id,
         "timestamp": datetime(2026, 1, 1, tzinfo=UTC),
     }
-    end = timed_out(START, JobOptions(job_timeout=1, retry=retry), said)
+    end = overstepped(CancelKind.TIMEOUT, START, JobOptions(job_timeout=1, retry=retry), said)
     assert end.retry_delay == (None if delay is None else timedelta(seconds=delay))

@@ -1,0 +1,136 @@
+"""What a job says, logs and prints is kept with its history, and cannot fill the table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jobsaga import get_job_state, submit_job
+from jobsaga.messages import JobAttemptFaulted, WriteJobLog
+from jobsaga.models import JobHistory
+from jobsaga.testing import run_until_quiet
+from tests.hours.conftest import HourDriver, inline
+from tests.hours.hands import ALIAS
+from tests.jobsapp.jobs.hours import Hour
+
+Drive = Callable[[str], HourDriver]
+
+
+@pytest.fixture(autouse=True)
+def loggers_that_let_through() -> Any:
+    """The test's site lets INFO through in its workers; here pytest has the root logger."""
+    logging.getLogger("tests.hours").setLevel(logging.INFO)
+    yield
+    logging.getLogger("tests.hours").setLevel(logging.NOTSET)
+
+
+def told(lines: list[WriteJobLog]) -> list[tuple[str, str]]:
+    """Status and first line of each."""
+    return [(each.status, each.message.splitlines()[0]) for each in lines]
+
+
+@pytest.mark.parametrize("kind", ["inline", "process", "thread", "task"])
+def test_records_of_logging_are_lines_of_the_jobs_log(drive: Drive, kind: str) -> None:
+    driver = inline("thread") if kind == "inline" else drive(kind)
+    attempt = driver.start("write_to_logging")
+    driver.end_of(attempt)
+    lines = [each for each in driver.lines(attempt) if each.status != "Output"]
+    in_thread = [("INFO", "from a thread")] if kind == "process" else []
+    assert told(lines) == [("", "own line"), ("INFO", "first record"), *in_thread, ("ERROR", "caught")]
+    assert [each.sequence for each in lines] == list(range(1, len(lines) + 1))
+    assert lines[-1].data == {"logger": "tests.hours"}
+    assert "ValueError: seen" in lines[-1].message
+
+
+def test_jobs_side_by_side_have_their_own_records(drive: Drive) -> None:
+    driver = drive("thread")
+    attempts = [driver.start("write_to_logging") for _ in range(5)]
+    for attempt in attempts:
+        driver.end_of(attempt)
+        assert told(driver.lines(attempt)) == [
+            ("", "own line"),
+            ("INFO", "first record"),
+            ("ERROR", "caught"),
+        ]
+
+
+def test_without_the_option_nothing_of_logging_is_kept(drive: Drive) -> None:
+    driver = drive("jobsapp.SilentHour")
+    attempt = driver.start("write_to_logging")
+    driver.end_of(attempt)
+    assert told(driver.lines(attempt)) == [("", "own line")]
+
+
+def test_a_log_that_is_full_counts_what_it_leaves_out(drive: Drive) -> None:
+    driver = drive("process")
+    attempt = driver.start("write_much", lines=1500)
+    driver.end_of(attempt)
+    lines = driver.lines(attempt)
+    assert len(lines) == 1002
+    assert [each.message for each in lines[999:]] == [
+        "line 999", "The log is full: what follows is left out", "500 lines were left out",
+    ]  # fmt: skip
+
+
+# what is printed
+
+
+def test_the_end_of_what_a_job_prints_is_kept_programs_included(drive: Drive) -> None:
+    driver = drive("process")
+    attempt = driver.start("speak")
+    end = driver.end_of(attempt)
+    (line,) = driver.lines(attempt)
+    assert (line.sequence, line.status) == (0, "Output")
+    assert line.message == "line 0\nfrom a program\nno end of line"
+    assert driver.of(attempt)[-1] is end
+
+
+def test_only_the_tail_is_kept_and_each_job_has_its_own(drive: Drive) -> None:
+    driver = drive("process")
+    first, second = driver.start("speak", lines=3000), None
+    driver.end_of(first)
+    second = driver.start("speak")
+    driver.end_of(second)
+    (line,) = driver.lines(first)
+    assert line.message.startswith("line 2901\n")
+    assert line.message.endswith("from a program\nno end of line")
+    assert driver.lines(second)[0].message.startswith("line 0\n")
+
+
+@pytest.mark.parametrize("kind", ["jobsapp.Hour", "jobsapp.PlainHour"])
+def test_what_a_job_said_before_its_process_died_is_kept(drive: Drive, kind: str) -> None:
+    driver = drive(kind)
+    attempt = driver.start("speak_and_die")
+    end = driver.end_of(attempt)
+    assert isinstance(end, JobAttemptFaulted)
+    assert "signal 6 (SIGABRT)" in end.fault.message
+    assert driver.lines(attempt)[0].message.startswith("goodbye")
+
+
+@pytest.mark.parametrize("kind", ["thread", "jobsapp.SilentHour", "jobsapp.PlainHour"])
+def test_where_it_cannot_or_shall_not_be_kept_it_is_not(drive: Drive, kind: str) -> None:
+    driver = drive(kind)
+    attempt = driver.start("speak")
+    driver.end_of(attempt)
+    assert driver.lines(attempt) == []
+
+
+def test_a_job_that_prints_nothing_has_no_line(drive: Drive) -> None:
+    driver = drive("process")
+    attempt = driver.start("nothing")
+    driver.end_of(attempt)
+    assert driver.lines(attempt) == []
+
+
+@pytest.mark.django_db
+def test_the_lines_are_in_the_history() -> None:
+    job_id = submit_job(Hour("write_to_logging"))
+    run_until_quiet()
+    assert get_job_state(job_id).current_state == "Completed"
+    rows = JobHistory.objects.using(ALIAS).filter(job_id=job_id, sequence__isnull=False)
+    assert [(row.kind, row.status) for row in rows.order_by("sequence")] == [
+        ("JobLog", ""), ("JobLog", "INFO"), ("JobLog", "ERROR"),
+    ]  # fmt: skip
