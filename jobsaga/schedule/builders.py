@@ -153,7 +153,8 @@ def _time_fields(given: dict[str, int | None], own: str, number: int) -> str:
         if name == own:
             if value is not None and value >= number:
                 raise InvalidSchedule(
-                    f"Every(): {name}={value} is where a period of {number} {own}s starts, so it must be less than that."
+                    f"Every(): {name}={value} is where a period of {number} {own}s starts, so it must be less "
+                    "than that."
                 )
             written[name] = f"{value or 0}/{number}"
             smaller = True
