@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from jobsaga.broker_url import PORTS, Secret, has_password, parse
 from jobsaga.exceptions import near_matches
 from jobsaga.options import Isolation, as_isolation
 from jobsaga.payload import MAX_MESSAGE_BYTES
+from jobsaga.sagas.distribution import JobDistributionStrategy
 from jobsaga.validation import as_count, as_duration
 
 NAME = "JOBSAGA"
@@ -59,6 +61,26 @@ def _or_none(check: Callable[[object], Any]) -> Callable[[object], Any]:
     return lambda value: None if value is None else check(value)
 
 
+def _as_strategies(value: object) -> dict[str, type[JobDistributionStrategy]]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError(f"must be a dict of names and classes, not {value!r}")
+    return {name: _as_strategy(name, each) for name, each in value.items()}
+
+
+def _as_strategy(name: str, value: object) -> type[JobDistributionStrategy]:
+    found = value
+    if isinstance(value, str):
+        try:
+            found = import_string(value)
+        except ImportError as error:
+            raise ValueError(f"has {value!r} under {name!r}, which cannot be imported: {error}") from error
+    if not isinstance(found, type) or not issubclass(found, JobDistributionStrategy):
+        raise ValueError(
+            f"must have a JobDistributionStrategy under {name!r}, its class or its path, not {value!r}"
+        )
+    return found
+
+
 _from_zero = partial(as_duration, zero=True)
 
 
@@ -89,6 +111,7 @@ KEYS: dict[str, Key] = {
     "JOB_LOG_LINES": Key(1000, as_count),
     "MAX_JOBS_PER_CHILD": Key(1000, as_count),
     "MAX_MESSAGE_BYTES": Key(MAX_MESSAGE_BYTES, as_count),
+    "DISTRIBUTION_STRATEGIES": Key({}, _as_strategies),
     "AUTODISCOVER_MODULE": Key("jobs", _as_text),
 }
 
@@ -139,6 +162,9 @@ class Settings:
     MAX_MESSAGE_BYTES: int
     """How large a message, a saved state or a result may be, as JSON. Larger things belong elsewhere; store
     where."""
+    DISTRIBUTION_STRATEGIES: dict[str, type[JobDistributionStrategy]]
+    """Which of the site's classes says where jobs go: by job type, by the name that job types give in their property
+    "DistributionStrategy", or "default". Needed where saga hosts run."""
     AUTODISCOVER_MODULE: str
     """The module of each installed app in which its job consumers are defined."""
 

@@ -52,6 +52,7 @@ class Memory:
     type_instances: dict[tuple[str, UUID], TypeInstance] = field(default_factory=dict)
     instances: dict[UUID, Instance] = field(default_factory=dict)
     history: list[Any] = field(default_factory=list)
+    type_history: list[Any] = field(default_factory=list)
     dead: list[Any] = field(default_factory=list)
     queue: dict[int, Queued] = field(default_factory=dict)
     #: Rows that someone else's transaction holds, in a test: jobs, checkpoints by job, job types by name.

@@ -476,6 +476,12 @@ class UndrainInstance(Steering, frozen=True, kw_only=True):
     instance_id: UUID
 
 
+#: All that people ask of job types and instances.
+JobTypeCommand = (
+    OverrideJobLimit | RevertJobLimit | PauseJobType | ResumeJobType | DrainInstance | UndrainInstance
+)
+
+
 class JobLimitOverrideElapsed(Message, frozen=True, kw_only=True):
     """The time of an override is over."""
 
@@ -512,7 +518,7 @@ ToSagas = (
     CancelJob | RetryJob | RunJob | FinalizeJob | AddOrUpdateRecurringJob | CancelRecurringJob
     | JobAttemptStarted | JobAttemptCompleted | JobAttemptFaulted | JobAttemptCanceled
     | SetJobProgress | WriteJobLog | JobAttemptStatus | SetConcurrentJobLimit
-    | OverrideJobLimit | RevertJobLimit | PauseJobType | ResumeJobType | DrainInstance | UndrainInstance
+    | JobTypeCommand
 )  # fmt: skip
 #: What may arrive at an instance.
 ToInstance = StartJob | CancelJobAttempt

@@ -3,96 +3,162 @@
 Types that another saga host holds are left for the next lap. Under the lock the held slots are counted
 (in the database, less what this turn has released), the waiting jobs are locked in their order, and each is
 told that there may be room; the job type's rule decides, the distribution strategy only proposes.
+
+A strategy may decline. Then the next jobs are asked for, until there is no room left or a whole batch was
+asked; a host remembers whom it has asked, so that its next lap goes on behind them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any
 from uuid import UUID
 
-from jobsaga.engine.turn import Turn
+from jobsaga.engine.strategies import Strategies
+from jobsaga.engine.turn import ToType, Turn
 from jobsaga.messages import (
     AllocateJobSlot,
+    DrainInstance,
+    JobLimitOverrideElapsed,
     JobSlotAllocated,
-    JobSlotReleased,
     JobSlotUnavailable,
     JobSlotWaitElapsed,
     Message,
+    OverrideJobLimit,
+    PauseJobType,
     SetConcurrentJobLimit,
+    Steering,
+    UndrainInstance,
 )
 from jobsaga.sagas import JOB_TYPE, Job, JobStates, JobType
-from jobsaga.sagas.machine import Send
+from jobsaga.sagas.distribution import JobDistributionStrategy
+from jobsaga.sagas.machine import Note, Send
 from jobsaga.sagas.states import JobTypeStates
-from jobsaga.store.base import Transaction
+from jobsaga.store.base import Drained, Transaction, TypeHistoryRow, place_in_line
 
 logger = logging.getLogger("jobsaga.engine")
 
-Strategy = Callable[[JobType, AllocateJobSlot], UUID | None]
+#: What makes the row of a type that nobody has announced yet.
+FOUNDING = (SetConcurrentJobLimit, OverrideJobLimit, PauseJobType)
+Draining = DrainInstance | UndrainInstance
+#: Jobs that a strategy of the site's own is asked about first; after that twice as many each time.
+FIRST_ASKED = 20
 
 
-def default_strategy(job_type: JobType, request: AllocateJobSlot) -> UUID | None:
-    """The instance with the fewest active jobs, then the one that was used longest ago."""
-    free = [each for each in job_type.instances.values() if each.active < job_type.limit_of(each)]
-    if not free:
-        return None
-    choice = min(
-        free, key=lambda each: (each.active, each.used_at is not None, each.used_at, each.instance_id)
-    )
-    return choice.instance_id
+class Places:
+    """Where a host has stopped looking at the waiting jobs of a type, to go on there in its next lap."""
+
+    def __init__(self) -> None:
+        #: The jobs that were asked and not started, of types with more of them than one lap can ask.
+        self.asked: dict[str, set[UUID]] = {}
+        #: The concurrency key behind which the walk over very many keys goes on.
+        self.keys: dict[str, str | None] = {}
 
 
 class Allocation:
-    """The allocation of one turn. ``left_over`` holds the types that could not be served in it, ``unheard`` the
-    announcements that such a type has not heard.
+    """The allocation of one turn. ``left_over`` holds the types that could not be served in it, ``unheard`` what such
+    a type has not been told.
     """
 
     def __init__(
         self,
         turn: Turn,
         tx: Transaction,
-        strategy: Strategy,
+        strategies: Strategies,
         batch: int,
-        reaches: Callable[[UUID], bool] = lambda _: True,
+        places: Places,
+        reaches: Callable[[UUID], bool],
     ) -> None:
-        self.turn, self.tx, self.strategy, self.batch = turn, tx, strategy, batch
+        self.turn, self.tx, self.strategies, self.batch, self.places = turn, tx, strategies, batch, places
         #: Whether a message to this instance would arrive now: if not, it gets no slot.
         self.reaches = reaches
         self.left_over: set[str] = set()
-        self.unheard: list[SetConcurrentJobLimit] = []
+        self.unheard: list[Message] = []
         self._types: dict[str, JobType] = {}
 
     def serve(self, names: Iterable[str], *, fill: bool = True) -> None:
-        """Tell these types what was released and announced, and give out what is free if *fill*.
+        """Tell these types what was released, announced and asked of them, and give out what is free if *fill*.
 
         A type that hears an announcement is filled in the next lap: whether the instance lives is asked then.
         """
         turn = self.turn
-        told: list[JobSlotReleased | SetConcurrentJobLimit] = [*turn.released, *turn.limits]
-        announced = {each.job_type for each in turn.limits}
-        wanted = {*names, *(each.job_type for each in told)}
-        if not wanted:
+        told, drains = self._addressed()
+        wanted = {*names, *(each.job_type for each in turn.released), *(name for name, _ in told)}
+        if not wanted and not drains:
             return
-        if announced:
-            self.tx.create_job_types(sorted(announced))
+        founded = {name for name, message in told if isinstance(message, FOUNDING)}
+        if founded:
+            self.tx.create_job_types(sorted(founded))
         locked = self.tx.job_types(sorted(wanted), turn.now)
         self._types = dict(locked.rows)
+        announced = {name for name, message in told if isinstance(message, SetConcurrentJobLimit)}
         self.left_over |= locked.busy | (announced if fill else wanted)
-        self.unheard = [each for each in turn.limits if each.job_type in locked.busy]
-        for message in told:
-            self._tell(message.job_type, message)
+        self.unheard = [message for name, message in told if name in locked.busy]
+        self._drain(drains)
+        for released in turn.released:
+            self._tell(released.job_type, released)
+        for name, message in told:
+            if message not in self.unheard:
+                self._tell(name, message)
         for name in sorted(self._types):
+            self._revert(name)
             if fill and name not in announced:
                 self._fill(name)
             self._rest(name)
         self._note_changes(locked.rows)
 
-    def _tell(self, name: str, message: Message, chosen: UUID | None = None) -> list[Send]:
+    # What types are told
+
+    def _addressed(self) -> tuple[list[tuple[str, ToType]], list[Draining]]:
+        """What each type is to be told; a drain, by every type that the instance runs."""
+        drains = [each for each in self.turn.to_types if isinstance(each, Draining)]
+        types = self.tx.instances_types({each.instance_id for each in drains}) if drains else {}
+        told: list[tuple[str, ToType]] = []
+        for message in self.turn.to_types:
+            if isinstance(message, Draining):
+                told += [(name, message) for name in types.get(message.instance_id, ())]
+            else:
+                told.append((message.job_type, message))
+        return told, drains
+
+    def _drain(self, drains: list[Draining]) -> None:
+        """Note it in the instance's row, once all its types are locked: from the commit on it gets nothing more."""
+        now = self.turn.now
+        for message in drains:
+            if message in self.unheard:
+                continue
+            begins = isinstance(message, DrainInstance)
+            drained = Drained(now, message.actor, message.reason) if begins else None
+            changed = self.tx.set_drained(message.instance_id, drained)
+            if changed is None:
+                self.unheard.append(message)
+            elif changed:
+                self._note(
+                    Note(type(message).__name__, message.reason), message, instance_id=message.instance_id
+                )
+
+    def _tell(self, name: str, message: Any, chosen: UUID | None = None) -> list[Send]:
         if name not in self._types:
             return []
         outcome = JOB_TYPE.step(self._types[name], message, self.turn.env(chosen=chosen))
         self._types[name] = outcome.saga
+        for effect in outcome.effects:
+            if isinstance(effect, Note):
+                self._note(effect, message, job_type=name)
         return [effect for effect in outcome.effects if isinstance(effect, Send)]
+
+    def _note(self, note: Note, message: Message, **about: Any) -> None:
+        actor = message.actor if isinstance(message, Steering) else ""
+        row = TypeHistoryRow(at=self.turn.now, kind=note.kind, message=note.text, actor=actor, **about)
+        self.turn.changes.type_history.append(row)
+
+    def _revert(self, name: str) -> None:
+        """An override whose time is over holds no moment longer, whether a sweep has come or not."""
+        due = self._types[name].due_at
+        if due is not None and due <= self.turn.now:
+            self._tell(name, JobLimitOverrideElapsed(job_type=name))
 
     def _rest(self, name: str) -> None:
         """It may have missed that its last slot was released, while another host had it."""
@@ -100,70 +166,96 @@ class Allocation:
         if job_type.state is JobTypeStates.ACTIVE and job_type.active == 0:
             self._types[name] = job_type.but(state=JobTypeStates.IDLE)
 
+    # Slots
+
     def _fill(self, name: str) -> None:
-        room = min(self._within_reach(name).room, self.batch)
-        if room <= 0:
-            return
-        candidates = self._candidates(name, room)
-        for job in candidates[:room]:
-            self._offer_safely(name, job)
-        if room == self.batch or len(candidates) > room:
-            self.left_over |= {name} if self._within_reach(name).room else set()
+        """Offer the free slots to the waiting jobs, as many of them as it takes, but no more than a batch."""
+        self._leave_out_of_reach(name)
+        strategy = self.strategies.of(self._types[name])
+        before = self.places.asked.pop(name, set())
+        asked: set[UUID] = set()
+        more = True
+        while more and len(asked) < self.batch and self._types[name].room > 0:
+            wanted = max(self._types[name].room, len(asked), FIRST_ASKED if strategy else 0)
+            jobs, more = self._candidates(name, min(wanted, self.batch - len(asked)), before | asked)
+            with self.tx.guarded() if strategy else nullcontext():
+                for job in jobs:
+                    if self._types[name].room > 0:
+                        asked.add(job.id)
+                        self._offer_safely(name, job, strategy)
+            more = more and bool(jobs)
+        if self._types[name].room > 0:
+            self._remember(name, before, asked, more)
 
-    def _within_reach(self, name: str) -> JobType:
-        """The type with the instances that can be told to start something."""
+    def _leave_out_of_reach(self, name: str) -> None:
+        """Who cannot be told to start anything gets nothing, as if it were drained."""
         job_type = self._types[name]
-        near = {key: each for key, each in job_type.instances.items() if self.reaches(key)}
-        return job_type if len(near) == len(job_type.instances) else job_type.but(instances=near)
+        far = {
+            key: each.but(drained=True) for key, each in job_type.instances.items() if not self.reaches(key)
+        }
+        if far:
+            self._types[name] = job_type.but(instances={**job_type.instances, **far})
 
-    def _candidates(self, name: str, room: int) -> list[Job]:
-        """The first waiting jobs, of the database and of this turn, whose checkpoint could be locked too."""
+    def _remember(self, name: str, before: set[UUID], asked: set[UUID], more: bool) -> None:
+        """There is room left: where to go on, and whether at once."""
+        waits = {key for key in asked if self.turn.jobs.now[key].state is JobStates.WAITING_FOR_SLOT}
+        if more:
+            self.places.asked[name] = before | waits if len(before) < 10 * self.batch else set()
+        goes_on = self.places.keys.get(name) is not None
+        if (more and len(waits) < len(asked)) or (before and not more) or goes_on:
+            self.left_over.add(name)
+
+    def _candidates(self, name: str, limit: int, passed: set[UUID]) -> tuple[list[Job], bool]:
+        """The first waiting jobs, of the database and of this turn, whose checkpoint could be locked too; whether
+        there may be more. Not those in *passed*.
+        """
         turn = self.turn
-        known = sum(job.state is JobStates.WAITING_FOR_SLOT for job in turn.jobs.before.values())
-        turn.jobs.hold({job.id: job for job in self.tx.waiting_jobs(name, room + 1 + known)})
-        waiting = sorted(self._waiting(name), key=lambda job: (-job.priority, job.queued_at, job.id))[
-            : room + 1
-        ]
-        unknown = [job.id for job in waiting if job.was_tried and job.id not in turn.checkpoints.now]
+        in_hand = {job.id for job in turn.jobs.before.values() if job.state is JobStates.WAITING_FOR_SLOT}
+        turn.jobs.hold({job.id: job for job in self._line(name, limit + 1, passed | in_hand)})
+        waiting = sorted((job for job in self._waiting(name) if job.id not in passed), key=place_in_line)
+        first = waiting[: limit + 1]
+        unknown = [job.id for job in first if job.was_tried and job.id not in turn.checkpoints.now]
         locked = self.tx.checkpoints(unknown)
         turn.checkpoints.hold(locked.rows)
         if locked.busy:
             self.left_over.add(name)
-        return [job for job in waiting if job.id not in locked.busy]
+        more = len(waiting) > limit or self.places.keys.get(name) is not None
+        return [job for job in first if job.id not in locked.busy][:limit], more
+
+    def _line(self, name: str, limit: int, skip: set[UUID]) -> list[Job]:
+        job_type = self._types[name]
+        if job_type.concurrency_per_key is None:
+            return self.tx.waiting_jobs(name, limit, skip)
+        jobs, self.places.keys[name] = self.tx.waiting_by_key(
+            job_type, limit, skip, self.places.keys.get(name)
+        )
+        return jobs
 
     def _waiting(self, name: str) -> Iterator[Job]:
         for job in self.turn.jobs.now.values():
             if _waits(job) and job.job_type == name:
                 yield job
 
-    def _offer_safely(self, name: str, job: Job) -> None:
+    def _offer_safely(self, name: str, job: Job, strategy: JobDistributionStrategy | None) -> None:
         """A job that cannot even be offered a slot keeps no other from getting one."""
         mark, job_type = self.turn.mark(), self._types[name]
         try:
-            self._offer(name, job)
+            self._offer(name, job, strategy)
         except Exception:
             logger.exception("Job %s could not be started: it is left waiting", job.id)
             self.turn.undo(mark)
             self._types[name] = job_type
 
-    def _offer(self, name: str, job: Job) -> None:
+    def _offer(self, name: str, job: Job, strategy: JobDistributionStrategy | None) -> None:
         """There may be room: let the job ask, the strategy propose, the type decide, the job hear it."""
         turn = self.turn
         outcome = turn.step_job(JobSlotWaitElapsed(job_id=job.id))
         for request in outcome:
             assert isinstance(request.message, AllocateJobSlot)
-            for reply in self._tell(name, request.message, self._choose(name, request.message)):
+            chosen = self.strategies.choose(strategy, self._types[name], request.message)
+            for reply in self._tell(name, request.message, chosen):
                 assert isinstance(reply.message, JobSlotAllocated | JobSlotUnavailable)
                 turn.apply(reply.message)
-
-    def _choose(self, name: str, request: AllocateJobSlot) -> UUID | None:
-        try:
-            return self.strategy(self._within_reach(name), request)
-        except Exception:
-            logger.exception(
-                "The distribution strategy of %s failed: job %s gets no slot now", name, request.job_id
-            )
-            return None
 
     def _note_changes(self, before: dict[str, JobType]) -> None:
         changes = self.turn.changes

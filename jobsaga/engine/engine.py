@@ -22,9 +22,10 @@ from uuid import UUID
 
 import msgspec
 
-from jobsaga.engine.allocation import Allocation, Strategy, default_strategy
+from jobsaga.engine.allocation import Allocation, Places
 from jobsaga.engine.locks import begin
 from jobsaga.engine.options import EngineOptions
+from jobsaga.engine.strategies import Strategies
 from jobsaga.engine.turn import Turn
 from jobsaga.ids import uuid7
 from jobsaga.messages import JobEvent, Message, decode, encode
@@ -43,15 +44,16 @@ class Engine:
         transport: Transport,
         options: EngineOptions | None = None,
         *,
-        strategy: Strategy = default_strategy,
+        strategies: Strategies | None = None,
         publish: Callable[[Sequence[JobEvent]], None] | None = None,
         new_id: Callable[[], UUID] = uuid7,
     ) -> None:
         self.store, self.transport = store, transport
         self.options = options or EngineOptions.from_settings()
-        self.strategy, self.publish, self.new_id = strategy, publish, new_id
+        self.strategies, self.publish, self.new_id = strategies or Strategies(), publish, new_id
         #: Job types that could not be served in the last lap, or not to the end.
         self.to_do: set[str] = set()
+        self._places = Places()
         #: Seconds from the last sweep to the next deadline of a job. None: no job has one.
         self.due_in: float | None = None
         #: What the lap in hand has received.
@@ -216,7 +218,9 @@ class Engine:
 
     def _allocate(self, tx: Transaction, turn: Turn, fill: bool) -> Allocation:
         """Serve every type with a waiting job, whoever made it wait: a hint says neither which nor why."""
-        allocation = Allocation(turn, tx, self.strategy, self.options.batch, self.transport.reaches)
+        allocation = Allocation(
+            turn, tx, self.strategies, self.options.batch, self._places, self.transport.reaches
+        )
         names = {*self.to_do, *tx.types_with_work(turn.now), *turn.newly_waiting()} if fill else ()
         allocation.serve(names, fill=fill)
         return allocation

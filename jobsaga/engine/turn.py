@@ -21,8 +21,10 @@ from jobsaga.engine.options import EngineOptions
 from jobsaga.messages import (
     AllocateJobSlot,
     JobEvent,
+    JobLimitOverrideElapsed,
     JobSlotReleased,
     JobSlotUnavailable,
+    JobTypeCommand,
     Message,
     SetConcurrentJobLimit,
     WriteJobLog,
@@ -34,6 +36,9 @@ from jobsaga.sagas.machine import Effect, EndSession, MoveFence, Note, Outcome, 
 from jobsaga.sagas.states import TRANSIENT_JOB_STATES
 from jobsaga.store.base import Changes, Dead, HistoryRow
 from jobsaga.transport.base import SAGA, Outgoing, instance_endpoint
+
+#: What job types are told at a turn's end.
+ToType = SetConcurrentJobLimit | JobLimitOverrideElapsed | JobTypeCommand
 
 
 class Hand:
@@ -66,7 +71,7 @@ class Turn:
         self.busy: set[UUID] = set()
         self.jobs, self.attempts, self.checkpoints = Hand(), Hand(), Hand()
         self.released: list[JobSlotReleased] = []
-        self.limits: list[SetConcurrentJobLimit] = []
+        self.to_types: list[ToType] = []
         self.outgoing: list[Outgoing] = []
         self.events: list[JobEvent] = []
         #: Attempts whose database sessions are to be ended, after the commit.
@@ -125,8 +130,8 @@ class Turn:
             self._notes.append(_log_line(message))
         elif isinstance(message, JobSlotReleased):
             self.released.append(message)
-        elif isinstance(message, SetConcurrentJobLimit):
-            self.limits.append(message)
+        elif isinstance(message, ToType):
+            self.to_types.append(message)
         elif isinstance(message, AllocateJobSlot):
             return [Send(JobSlotUnavailable(job_id=message.job_id))]  # slots are given out at the turn's end
         return ()
@@ -251,7 +256,7 @@ class Turn:
         """Where the turn stands, to come back to."""
         lists: tuple[list[Any], ...] = (
             self.released,
-            self.limits,
+            self.to_types,
             self.outgoing,
             self.events,
             self._notes,

@@ -52,6 +52,25 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     data: Json | None = None
 
 
+class TypeHistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of what people asked of a job type or an instance."""
+
+    at: datetime
+    kind: str
+    job_type: str = ""
+    instance_id: UUID | None = None
+    message: str = ""
+    actor: str = ""
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """Since when an instance is drained, by whom, and why."""
+
+    at: datetime
+    by: str = ""
+    reason: str = ""
+
+
 class Dead(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be handled, and why."""
 
@@ -80,6 +99,7 @@ class Changes:
     type_instances: list[tuple[TypeInstance | None, TypeInstance]] = field(default_factory=list)
     removed_type_instances: list[TypeInstance] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
+    type_history: list[TypeHistoryRow] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
 
 
@@ -91,6 +111,11 @@ class Transaction(Protocol):
 
     def savepoint(self) -> AbstractContextManager[None]:
         """What happens inside is undone when it raises; the transaction goes on."""
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """For code of the site's own: what it breaks in the transaction is undone, with its own queries, and the
+        transaction goes on. Raises if it cannot.
+        """
 
     def jobs(self, ids: Collection[UUID], *, wait: bool = False) -> Locked[UUID, Job]:
         """Lock these jobs. With *wait*, for a client's single job: wait for its lock."""
@@ -107,8 +132,25 @@ class Transaction(Protocol):
     def create_job_types(self, names: Collection[str]) -> None:
         """Make the rows of types that have none yet."""
 
-    def waiting_jobs(self, job_type: str, limit: int) -> list[Job]:
-        """Lock the first waiting jobs of the type that hold no slot: by priority, then first come."""
+    def waiting_jobs(self, job_type: str, limit: int, skip: Collection[UUID] = ()) -> list[Job]:
+        """Lock the first waiting jobs of the type that hold no slot: by priority, then first come. Not those in
+        *skip*.
+        """
+
+    def waiting_by_key(
+        self, job_type: JobType, limit: int, skip: Collection[UUID] = (), after: str | None = None
+    ) -> tuple[list[Job], str | None]:
+        """The same, of those that can start together: no concurrency key beyond its room. With very many keys not
+        all are looked at: also where it stopped, to go on *after* that key next time; None: there are no more.
+        """
+
+    def instances_types(self, instances: Collection[UUID]) -> dict[UUID, list[str]]:
+        """The job types that these instances have announced."""
+
+    def set_drained(self, instance_id: UUID, drained: Drained | None) -> bool | None:
+        """Note that an instance is to get no more jobs, or that it may (None). False: it is as it was; None: its
+        row is locked by another.
+        """
 
     def write(self, changes: Changes) -> None:
         """Write everything, with as few statements as there are tables and kinds of change."""
@@ -169,3 +211,8 @@ def grouped(changes: Sequence[Change], fields: Sequence[str]) -> dict[tuple[str,
         if changed:
             groups.setdefault(changed, []).append(after)
     return groups
+
+
+def place_in_line(job: Job) -> tuple[Any, ...]:
+    """Where a waiting job stands: by priority, then first come."""
+    return (-job.priority, job.queued_at, job.id)

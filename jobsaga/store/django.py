@@ -6,14 +6,14 @@ has one writer, and needs no row locks), and written by ``sql``. Every query nam
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import (
+    DatabaseError,
     DataError,
     IntegrityError,
     InterfaceError,
@@ -24,7 +24,7 @@ from django.db import (
     transaction,
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from jobsaga.clock import Clock, injected_clock
 from jobsaga.conf import settings
@@ -35,18 +35,22 @@ from jobsaga.models import (
     JobAttemptSaga,
     JobCheckpoint,
     JobHistory,
+    JobInstance,
     JobSaga,
+    JobTypeHistory,
     JobTypeInstance,
     JobTypeSaga,
     sql,
 )
-from jobsaga.models.workers import InstanceState
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
-from jobsaga.store import probes, sessions, transactions
-from jobsaga.store.base import Changes, Locked, Retention, Transaction, grouped
+from jobsaga.store import keys, probes, sessions, slots, transactions
+from jobsaga.store.base import Changes, Drained, Locked, Retention, Transaction, grouped, place_in_line
 from jobsaga.store.rows import COLUMNS, MODELS, records, values
 from jobsaga.store.upkeep import look_after
+
+#: How often other jobs are asked for in place of those whose rows another holds.
+TRIES = 3
 
 
 class DjangoStore:
@@ -94,6 +98,16 @@ class DjangoTransaction:
     def savepoint(self) -> AbstractContextManager[None]:
         return transaction.atomic(using=self.alias)
 
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """A savepoint. A deadlock within it has undone more than that: then the whole transaction must go."""
+        try:
+            with transaction.atomic(using=self.alias):
+                yield
+        except DatabaseError:
+            if self.connection.needs_rollback:
+                raise
+
     def jobs(self, ids: Collection[UUID], *, wait: bool = False) -> Locked[UUID, Job]:
         return self._lock(Job, ids, wait=wait)
 
@@ -110,7 +124,7 @@ class DjangoTransaction:
         if busy:
             there = JobTypeSaga.objects.using(self.alias).filter(name__in=busy)
             busy = frozenset(there.values_list("name", flat=True))
-        return Locked(self._counted(types, now), busy)
+        return Locked(slots.counted(self.alias, types, now), busy)
 
     def create_job_types(self, names: Collection[str]) -> None:
         there = JobTypeSaga.objects.using(self.alias).filter(name__in=list(names))
@@ -119,12 +133,37 @@ class DjangoTransaction:
         rows = [values(JobType(id=job_type_id(name), name=name), columns) for name in sorted(missing)]
         sql.insert(self.connection, JobTypeSaga, columns, rows, ignore_conflicts=True)
 
-    def waiting_jobs(self, job_type: str, limit: int) -> list[Job]:
+    def waiting_jobs(self, job_type: str, limit: int, skip: Collection[UUID] = ()) -> list[Job]:
         waiting = self.locking(JobSaga).filter(
             state=JobStates.WAITING_FOR_SLOT.value, job_type=job_type, slot__isnull=True
         )
+        if skip:
+            waiting = waiting.exclude(id__in=skip)
         rows = waiting.order_by("-priority", "queued_at", "id").values_list(*COLUMNS[Job])[:limit]
         return records(Job, rows)
+
+    def waiting_by_key(
+        self, job_type: JobType, limit: int, skip: Collection[UUID] = (), after: str | None = None
+    ) -> tuple[list[Job], str | None]:
+        passed = set(skip)
+        found: list[Job] = []
+        stopped: str | None = None
+        for _ in range(TRIES):
+            ids, stopped = keys.candidates(self.alias, job_type, limit, passed, after)
+            locked = self.jobs(ids).rows.values()
+            waiting = [job for job in locked if job.state is JobStates.WAITING_FOR_SLOT and job.slot is None]
+            found = keys.startable(sorted(waiting, key=place_in_line), job_type, limit)
+            held = set(ids) - {job.id for job in waiting}
+            if not held or len(found) == limit:
+                break
+            passed |= held
+        return found, stopped
+
+    def instances_types(self, instances: Collection[UUID]) -> dict[UUID, list[str]]:
+        return slots.instances_types(self.alias, instances)
+
+    def set_drained(self, instance_id: UUID, drained: Drained | None) -> bool | None:
+        return slots.set_drained(self.locking(JobInstance), instance_id, drained)
 
     def write(self, changes: Changes) -> None:
         try:
@@ -188,47 +227,6 @@ class DjangoTransaction:
         there = model._default_manager.using(self.alias).filter(pk__in=missing).values_list("pk", flat=True)
         return Locked(found, frozenset(there))
 
-    def _counted(self, types: dict[str, JobType], now: datetime) -> dict[str, JobType]:
-        """With live instances and held slots: a statement of its own, after the lock, sees all that was
-        committed before the lock was given.
-        """
-        if not types:
-            return {}
-        slots = JobAttemptSaga.objects.using(self.alias).filter(holds_slot=True, job_type__in=types)
-        by_instance: Counter[tuple[str, UUID | None]] = Counter()
-        keys: dict[str, Counter[str]] = {name: Counter() for name in types}
-        for name, instance, key, count in (
-            slots.values_list("job_type", "instance_id", "concurrency_key").annotate(n=Count("*")).order_by()
-        ):
-            by_instance[name, instance] += count
-            if key:
-                keys[name][key] += count
-        instances = self._live_instances(types, by_instance, now)
-        totals: Counter[str] = Counter()
-        for (name, _), count in by_instance.items():
-            totals[name] += count
-        return {
-            name: each.but(instances=instances[name], active=totals[name], keys=keys[name])
-            for name, each in types.items()
-        }
-
-    def _live_instances(
-        self, types: Collection[str], held: Mapping[tuple[str, UUID | None], int], now: datetime
-    ) -> dict[str, dict[UUID, TypeInstance]]:
-        live = JobTypeInstance.objects.using(self.alias).filter(
-            job_type__in=types, instance__state=InstanceState.RUNNING, instance__lease_expires_at__gt=now
-        )
-        found: dict[str, dict[UUID, TypeInstance]] = {name: {} for name in types}
-        rows = live.values_list("instance__host", "instance__drained_at", *COLUMNS[TypeInstance])
-        for host, drained_at, *row in rows:
-            (each,) = records(TypeInstance, [tuple(row)])
-            found[each.job_type][each.instance_id] = each.but(
-                host=host,
-                drained=drained_at is not None,
-                active=held.get((each.job_type, each.instance_id), 0),
-            )
-        return found
-
     def _save(self, record: type[Any], changes: list[tuple[Any, Any]]) -> None:
         if not changes:
             return
@@ -265,6 +263,8 @@ class DjangoTransaction:
         lines = [row for row in changes.history if row.sequence is not None]
         sql.insert(self.connection, JobHistory, HISTORY_COLUMNS, map(_history, rows))
         sql.insert(self.connection, JobHistory, HISTORY_COLUMNS, map(_history, lines), ignore_conflicts=True)
+        about_types = [tuple(getattr(row, name) for name in TYPE_COLUMNS) for row in changes.type_history]
+        sql.insert(self.connection, JobTypeHistory, TYPE_COLUMNS, about_types)
         dead = [tuple(getattr(each, name) for name in DEAD_COLUMNS) for each in changes.dead]
         sql.insert(self.connection, DeadLetter, DEAD_COLUMNS, dead)
 
@@ -273,6 +273,7 @@ HISTORY_COLUMNS = (
     "job_id", "at", "kind", "attempt_id", "sequence", "job_version", "run", "from_state", "to_state", "status",
     "message", "actor", "data",
 )  # fmt: skip
+TYPE_COLUMNS = ("at", "kind", "job_type", "instance_id", "message", "actor")
 DEAD_COLUMNS = ("at", "endpoint", "body", "reason", "traceback", "job_id")
 
 

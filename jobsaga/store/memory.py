@@ -16,11 +16,17 @@ from uuid import UUID
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.ids import job_type_id
 from jobsaga.memory import Memory
-from jobsaga.messages import AttemptStatus, JobAttemptStatus, JobStatusCheckRequested, Message
+from jobsaga.messages import (
+    AttemptStatus,
+    JobAttemptStatus,
+    JobLimitOverrideElapsed,
+    JobStatusCheckRequested,
+    Message,
+)
 from jobsaga.sagas.job import DEADLINES
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType
 from jobsaga.sagas.states import AttemptStates, JobStates
-from jobsaga.store.base import Changes, HistoryRow, Locked, Retention
+from jobsaga.store.base import Changes, Drained, HistoryRow, Locked, Retention, place_in_line
 
 
 class MemoryStore:
@@ -72,6 +78,9 @@ class MemoryTransaction:
     def savepoint(self) -> Any:
         return self.memory.transaction()
 
+    def guarded(self) -> Any:
+        return self.memory.transaction()
+
     def jobs(self, ids: Collection[UUID], *, wait: bool = False) -> Locked[UUID, Job]:
         return _found(self.memory.jobs, ids, self.memory.held_jobs)
 
@@ -89,7 +98,22 @@ class MemoryTransaction:
         for name in names:
             self.memory.job_types.setdefault(name, JobType(id=job_type_id(name), name=name))
 
-    def waiting_jobs(self, job_type: str, limit: int) -> list[Job]:
+    def waiting_jobs(self, job_type: str, limit: int, skip: Collection[UUID] = ()) -> list[Job]:
+        return self._line(job_type, skip)[:limit]
+
+    def waiting_by_key(
+        self, job_type: JobType, limit: int, skip: Collection[UUID] = (), after: str | None = None
+    ) -> tuple[list[Job], str | None]:
+        found: list[Job] = []
+        taken: Counter[str] = Counter()
+        for job in self._line(job_type.name, skip):
+            room = job_type.room_of(job.concurrency_key)
+            if room is None or taken[job.concurrency_key] < room:
+                taken[job.concurrency_key] += 1
+                found.append(job)
+        return found[:limit], None
+
+    def _line(self, job_type: str, skip: Collection[UUID]) -> list[Job]:
         waiting = [
             job
             for key, job in self.memory.jobs.items()
@@ -97,8 +121,23 @@ class MemoryTransaction:
             and job.job_type == job_type
             and job.slot is None
             and key not in self.memory.held_jobs
+            and key not in skip
         ]
-        return sorted(waiting, key=lambda job: (-job.priority, job.queued_at, job.id))[:limit]
+        return sorted(waiting, key=place_in_line)
+
+    def instances_types(self, instances: Collection[UUID]) -> dict[UUID, list[str]]:
+        found: dict[UUID, list[str]] = {}
+        for name, instance_id in self.memory.type_instances:
+            if instance_id in instances:
+                found.setdefault(instance_id, []).append(name)
+        return found
+
+    def set_drained(self, instance_id: UUID, drained: Drained | None) -> bool | None:
+        instance = self.memory.instances.get(instance_id)
+        if instance is None or instance.drained == (drained is not None):
+            return False
+        self.memory.instances[instance_id] = instance.but(drained=drained is not None)
+        return True
 
     def write(self, changes: Changes) -> None:
         memory = self.memory
@@ -118,6 +157,7 @@ class MemoryTransaction:
         for job_id in changes.finalized:
             self._remove_job(job_id)
         self._append(changes.history)
+        memory.type_history.extend(changes.type_history)
         memory.dead.extend(changes.dead)
 
     def due(self, now: datetime, limit: int) -> list[Message]:
@@ -125,6 +165,7 @@ class MemoryTransaction:
         attempts = _due(self.memory.attempts, now)[:limit]
         said: list[Message] = [DEADLINES[job.state](job_id=job.id) for job in jobs if job.state in DEADLINES]
         said += [JobStatusCheckRequested(job_id=each.job_id, attempt_id=each.id) for each in attempts]
+        said += [JobLimitOverrideElapsed(job_type=each.name) for each in _due(self.memory.job_types, now)]
         return said
 
     def next_due(self, now: datetime) -> datetime | None:
@@ -146,7 +187,9 @@ class MemoryTransaction:
 
     def types_with_work(self, now: datetime) -> list[str]:
         with_worker = {name for (name, instance) in self.memory.type_instances if self._lives(instance, now)}
-        return [name for name in with_worker if name in self.memory.job_types and self.waiting_jobs(name, 1)]
+        known = self.memory.job_types
+        awake = [name for name in with_worker if name in known and known[name].paused_at is None]
+        return [name for name in awake if self.waiting_jobs(name, 1)]
 
     def expire_instances(self, now: datetime) -> list[UUID]:
         over = [i.id for i in self.memory.instances.values() if i.running and i.lease_expires_at <= now]

@@ -9,7 +9,13 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import Q, QuerySet
 
-from jobsaga.messages import AttemptStatus, JobAttemptStatus, JobStatusCheckRequested, Message
+from jobsaga.messages import (
+    AttemptStatus,
+    JobAttemptStatus,
+    JobLimitOverrideElapsed,
+    JobStatusCheckRequested,
+    Message,
+)
 from jobsaga.models import (
     JobAttemptSaga,
     JobCheckpoint,
@@ -45,6 +51,8 @@ def due(alias: str, now: datetime, limit: int) -> list[Message]:
         JobStatusCheckRequested(job_id=job_id, attempt_id=attempt_id)
         for attempt_id, job_id in attempts.values_list("id", "job_id")[:limit]
     ]
+    overrides = JobTypeSaga.objects.using(alias).filter(due_at__lte=now)
+    said += [JobLimitOverrideElapsed(job_type=name) for name in overrides.values_list("name", flat=True)]
     return said
 
 
@@ -108,9 +116,9 @@ def types_with_work(alias: str, now: datetime) -> list[str]:
 
 TYPES_WITH_WORK = f"""
 SELECT t.name FROM {JobTypeSaga._meta.db_table} t
-WHERE EXISTS (
+WHERE t.paused_at IS NULL AND EXISTS (
     SELECT 1 FROM {JobTypeInstance._meta.db_table} ti JOIN {JobInstance._meta.db_table} i ON i.id = ti.instance_id
-    WHERE ti.job_type = t.name AND i.state = %s AND i.lease_expires_at > %s
+    WHERE ti.job_type = t.name AND i.state = %s AND i.lease_expires_at > %s AND i.drained_at IS NULL
 ) AND EXISTS (
     SELECT 1 FROM {JobSaga._meta.db_table} j WHERE j.state = %s AND j.job_type = t.name AND j.slot IS NULL
 )"""

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
-
-import pytest
 
 from jobsaga.ids import uuid7
 from jobsaga.messages import (
-    AllocateJobSlot,
     CancelJob,
     CancelKind,
     LimitKind,
@@ -19,7 +15,6 @@ from jobsaga.messages import (
     StartJob,
     SubmitJob,
 )
-from jobsaga.sagas import JobType
 from tests.engine.workers import ScriptedWorker
 from tests.engine.world import TYPE, World, drain
 
@@ -200,35 +195,6 @@ class TestPlaces:
         world.clock.advance(15)
         job_id = world.submit()
         assert world.state(job_id) == "WaitingForSlot"
-
-    def test_a_strategy_may_choose(self, world: World) -> None:
-        def by_zone(job_type: JobType, request: AllocateJobSlot) -> UUID | None:
-            return next(
-                (
-                    each.instance_id
-                    for each in job_type.instances.values()
-                    if each.properties["Zone"] == request.properties["Zone"] and each.active < job_type.limit_of(each)
-                ),
-                None,
-            )
-
-        world.engine = world.another_engine(strategy=by_zone)
-        east, west = (world.worker(limit=2, properties={"Zone": zone}) for zone in ("east", "west"))
-        ids = [world.submit(properties={"Zone": zone}) for zone in ("west", "east", "west", "north")]
-        assert started_jobs(west) == [ids[0], ids[2]]
-        assert started_jobs(east) == [ids[1]]
-        assert world.state(ids[3]) == "WaitingForSlot"
-
-    @pytest.mark.parametrize("choice", ["unknown", "full", "none"])
-    def test_a_strategy_cannot_break_a_limit(self, world: World, choice: str) -> None:
-        worker = world.worker(limit=1)
-        answers: dict[str, Any] = {"unknown": uuid7(), "full": worker.id, "none": None}
-        world.submit()
-        world.engine = world.another_engine(strategy=lambda job_type, request: answers[choice])
-        world.worker(limit=5)
-        world.submit_many(3)
-        assert len(world.slots()) == 1
-        assert world.dead() == []
 
 
 class TestAtOnce:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from jobsaga.engine.strategies import Strategies
 from jobsaga.ids import uuid7
 from jobsaga.messages import (
     CancelJob,
@@ -19,6 +20,7 @@ from jobsaga.messages import (
     encode,
 )
 from jobsaga.sagas import JOB, JobStates
+from jobsaga.sagas.distribution import JobDistributionStrategy, JobSlotRequest, JobTypeInfo
 from jobsaga.sagas.machine import Outcome, Send
 from jobsaga.transport.base import SAGA
 from tests.engine.places import MemoryPlace
@@ -300,11 +302,12 @@ def test_a_deadline_that_cannot_be_handled_is_tried_with_each_sweep_and_buried_o
 class TestAllocationIsNoMessagesFault:
     @pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), KeyError("a bug")], ids=type)
     def test_a_strategy_that_raises_means_no_slot(self, world: World, error: Exception) -> None:
-        def broken(job_type: Any, request: Any) -> UUID:
-            raise error
+        class Broken(JobDistributionStrategy):
+            def is_job_slot_available(self, request: JobSlotRequest, job_type: JobTypeInfo) -> UUID:
+                raise error
 
         ids = world.submit_many(2)
-        world.engine = world.another_engine(strategy=broken)
+        world.engine = world.another_engine(strategies=Strategies({"default": Broken}))
         worker = world.worker()
         world.lap()
         assert world.states(ids) == ["WaitingForSlot"] * 2

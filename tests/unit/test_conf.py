@@ -44,6 +44,7 @@ def test_the_defaults() -> None:
         "JOB_LOG_LINES": 1000,
         "MAX_JOBS_PER_CHILD": 1000,
         "MAX_MESSAGE_BYTES": 262144,
+        "DISTRIBUTION_STRATEGIES": {},
         "AUTODISCOVER_MODULE": "jobs",
     }
     assert list(conf.problems()) == []
@@ -130,6 +131,14 @@ WRONG = [
     ("JOB_LOG_LINES", 0, "must be at least 1"),
     ("MAX_JOBS_PER_CHILD", 0, "must be at least 1"),
     ("MAX_MESSAGE_BYTES", 1.5, "must be a whole number"),
+    ("DISTRIBUTION_STRATEGIES", [], "must be a dict of names and classes"),
+    ("DISTRIBUTION_STRATEGIES", {1: "x.Y"}, "must be a dict of names and classes"),
+    ("DISTRIBUTION_STRATEGIES", {"default": "no.such.Strategy"}, "cannot be imported"),
+    (
+        "DISTRIBUTION_STRATEGIES",
+        {"default": "datetime.datetime"},
+        "must have a JobDistributionStrategy under 'default'",
+    ),
     ("AUTODISCOVER_MODULE", None, "must be a string"),
 ]
 
