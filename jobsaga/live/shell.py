@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.contrib.messages import get_messages
 from django.db import connections
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
@@ -67,8 +68,11 @@ def shell(request: HttpRequest, active: str) -> dict[str, Any]:
         "ns": namespace(request),
         "pages": PAGES,
         "active": active,
+        "here": request.get_full_path(),
+        "notes": get_messages(request),
         "theme": theme if theme in THEMES else "",
         "admin_index": admin_index(request),
+        "may_submit": access.may(request, "jobsaga.submit_job"),
         "may_see_payload": access.may(request, access.PAYLOAD),
         "now": now(),
         "zone": timezone.get_current_timezone_name(),

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from jobsaga.live import views
+from jobsaga.live import letters, steering, submitting, views
 
 app_name = "jobsaga_live"
 
@@ -25,8 +25,13 @@ def addresses(wrap: Callable[[Any], Any] = lambda view: view) -> list[URLPattern
         path("find/", wrap(views.find), name="find"),
         path("jobs/", wrap(views.jobs), name="jobs"),
         path("jobs/<uuid:job_id>/", wrap(views.job), name="job"),
+        path("jobs/do/", wrap(steering.do_many), name="do-many"),
+        path("jobs/<uuid:job_id>/do/<str:verb>/", wrap(steering.do), name="do"),
         path("types/", wrap(views.types), name="types"),
+        path("types/<path:name>/submit/", wrap(submitting.submit), name="submit"),
         path("types/<path:name>/", wrap(views.job_type), name="type"),
+        path("letters/", wrap(letters.letters), name="letters"),
+        path("letters/<int:letter_id>/<str:verb>/", wrap(letters.settle), name="settle"),
         path("workers/", wrap(views.workers), name="workers"),
         path("failures/", wrap(views.failures), name="failures"),
         path("activity/", wrap(views.activity), name="activity"),

@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
 from jobsaga.live import access, queries, shell, svg
+from jobsaga.live.actions import ACTIONS, buttons
 from jobsaga.live.explain import explain
 from jobsaga.live.queries import activity as activity_queries
 from jobsaga.live.queries import counts as count_queries
@@ -23,7 +24,7 @@ from jobsaga.live.queries import jobs as jobs_queries
 from jobsaga.live.queries import now as now_queries
 from jobsaga.live.queries import types as type_queries
 from jobsaga.live.queries import workers as worker_queries
-from jobsaga.live.search import PREFIX, QUALIFIERS, STATES, Search, by_error, by_type, parse
+from jobsaga.live.search import PREFIX, STATES, Search, by_error, by_type, parse
 from jobsaga.live.wording import attempt_look
 from jobsaga.models import JobAttemptSaga
 from jobsaga.store.lookup import jobs_like
@@ -85,7 +86,8 @@ def jobs(request: HttpRequest) -> dict[str, Any]:
     return {
         "page": found, "search": search, "counts": counted, "counted": queries.COUNTED, "types": known.names,
         "chosen_type": _only(search, "type"), "chosen_state": _only(search, "state").casefold(), "now": at,
-        "qualifiers": sorted(QUALIFIERS), "states": sorted(STATES),
+        "states": sorted(STATES),
+        "actions": [each for each in ACTIONS.values() if access.may(request, each.permission)],
     }  # fmt: skip
 
 
@@ -102,6 +104,8 @@ def job(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
         "page": found, "job": stored, "job_id": job_id, "now": at,
         "lanes": list(zip(found.attempts, lanes, strict=True)),
         "errors": [(n, each) for n, each in enumerate(found.attempts, start=1) if each.fault],
+        "registered": stored is not None and found.around is not None and found.around.registered,
+        "buttons": buttons(stored, request.user) if stored else [],
         "same_type": by_type(stored.job_type) if stored else "",
         "same_error": f"{by_type(stored.job_type)} {by_error(fault.get('type', ''))}" if stored else "",
     }  # fmt: skip

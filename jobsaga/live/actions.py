@@ -1,0 +1,150 @@
+"""What people can do to a job: which buttons there are, why one is not, and what came of it.
+
+What a state accepts is read from the job's own table, so a button is there exactly when the saga would do
+something. Nothing is decided here: the client's verbs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from jobsaga.client import JobState, cancel_job, finalize_job, retry_job, run_job
+from jobsaga.exceptions import JobNotFound
+from jobsaga.live.wording import look
+from jobsaga.messages import CancelJob, FinalizeJob, Message, RetryJob, RunJob
+from jobsaga.models import JobSaga
+from jobsaga.sagas import JOB, JobStates
+
+#: So many jobs can be steered at once; Django takes no form of more than 1,000 fields.
+MOST = 500
+
+
+@dataclass(frozen=True)
+class Action:
+    """One verb: its button, who may press it, and what it calls with a job's id, a reason and a name."""
+
+    name: str
+    label: str
+    icon: str
+    permission: str
+    message: type[Message]
+    do: Callable[[UUID, str, str], JobState]
+    done: str
+    #: Whether one is asked again, and may say why.
+    asks: bool = False
+    takes_reason: bool = False
+
+    def refusal(self, state: JobStates) -> str:
+        """Why it would do nothing in this state; empty where it does something."""
+        rows = JOB.rows.get((state, self.message), [])
+        if any(not row.ignored for row in rows):
+            return ""
+        return rows[0].because if rows else "there is no such thing to do"
+
+
+ACTIONS: dict[str, Action] = {
+    each.name: each
+    for each in (
+        Action(
+            "cancel", "Cancel", "stop", "jobsaga.cancel_job", CancelJob,
+            lambda job_id, reason, by: cancel_job(job_id, reason, by=by),
+            "was asked to stop", asks=True, takes_reason=True,
+        ),
+        Action(
+            "retry", "Retry", "retry", "jobsaga.retry_job", RetryJob,
+            lambda job_id, reason, by: retry_job(job_id, by=by), "is tried again",
+        ),
+        Action(
+            "run", "Run now", "play", "jobsaga.run_job", RunJob,
+            lambda job_id, reason, by: run_job(job_id, by=by), "does not wait for its time any more",
+        ),
+        Action(
+            "finalize", "Remove", "trash", "jobsaga.finalize_job", FinalizeJob,
+            lambda job_id, reason, by: finalize_job(job_id, by=by), "was removed; its history is left", asks=True,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Button:
+    """An action on one job; with a *refusal*, why it cannot be used."""
+
+    action: Action
+    refusal: str = ""
+
+
+def buttons(job: JobSaga, user: Any) -> list[Button]:
+    """The actions that this user may do at all, those that the job's state accepts first."""
+    state = JobStates(job.state)
+    found = [Button(each, each.refusal(state)) for each in ACTIONS.values() if user.has_perm(each.permission)]
+    return sorted(found, key=lambda button: bool(button.refusal))
+
+
+@dataclass
+class Outcome:
+    """What came of an action on some jobs: those that it changed, and why it left others alone."""
+
+    changed: list[UUID] = field(default_factory=list)
+    left: dict[str, list[UUID]] = field(default_factory=dict)
+
+    @property
+    def left_count(self) -> int:
+        """How many were left alone."""
+        return sum(map(len, self.left.values()))
+
+    def leave(self, job_id: UUID, why: str) -> None:
+        """Nothing was done to this one."""
+        self.left.setdefault(why, []).append(job_id)
+
+
+def perform(
+    action: Action, jobs: Iterable[UUID], *, by: str, reason: str = "", expected_version: int | None = None,
+    alias: str = "default",
+) -> Outcome:  # fmt: skip
+    """Do it to each of them, in the order of their ids, each in a transaction of its own.
+
+    With *expected_version* a job that has changed since someone looked at it is left alone.
+    """
+    outcome = Outcome()
+    for job_id in sorted(jobs)[:MOST]:
+        if expected_version is not None and (changed := _changed(alias, job_id, expected_version)):
+            outcome.leave(job_id, changed)
+            continue
+        try:
+            state = action.do(job_id, reason, by)
+        except JobNotFound:
+            outcome.leave(job_id, "it is gone")
+            continue
+        if state.refused:
+            outcome.leave(job_id, state.refused)
+        else:
+            outcome.changed.append(job_id)
+    return outcome
+
+
+def sentences(action: Action, outcome: Outcome) -> Sequence[tuple[str, str]]:
+    """The outcome in words, each with its level."""
+    said = []
+    if len(outcome.changed) == 1:
+        said.append(("success", f"The job {action.done}."))
+    elif outcome.changed:
+        said.append(("success", f"{len(outcome.changed)} jobs: each {action.done}."))
+    for why, ids in outcome.left.items():
+        whom = (
+            "Nothing was done"
+            if outcome.left_count == 1 and not outcome.changed
+            else f"{len(ids)} left alone"
+        )
+        said.append(("warning", f"{whom}: {why}."))
+    return said
+
+
+def _changed(alias: str, job_id: UUID, version: int) -> str:
+    row = JobSaga.objects.using(alias).filter(pk=job_id).values_list("version", "state").first()
+    if row is None or row[0] == version:
+        return ""
+    return f"it has changed since you looked, and is {look(row[1]).word} now"

@@ -1,0 +1,79 @@
+"""Dead letters: read them, hand them in again, or throw them away."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.views.decorators.http import require_POST
+
+from jobsaga.conf import settings
+from jobsaga.live import access, shell
+from jobsaga.live.steering import back, tell
+from jobsaga.messages import decode
+from jobsaga.models import DeadLetter, JobHistory
+from jobsaga.store.transactions import begin
+from jobsaga.transport import default_transport
+from jobsaga.transport.base import SAGA
+
+logger = logging.getLogger(__name__)
+
+PAGE = 50
+VIEW = "jobsaga.view_deadletter"
+PERMISSIONS = {"replay": "jobsaga.replay_dead_letter", "discard": "jobsaga.discard_dead_letter"}
+
+
+@shell.page("letters", "health")
+def letters(request: HttpRequest) -> dict[str, Any]:
+    """The newest dead letters; before a number the older ones."""
+    if not access.may(request, VIEW):
+        raise PermissionDenied
+    rows = DeadLetter.objects.using(settings.DATABASE).order_by("-id")
+    before = request.GET.get("before", "")
+    if before.isdecimal() and len(before) < 19:
+        rows = rows.filter(id__lt=int(before))
+    found = list(rows[: PAGE + 1])
+    older = found[PAGE - 1].id if len(found) > PAGE else None
+    may = {name: access.may(request, permission) for name, permission in PERMISSIONS.items()}
+    return {"letters": found[:PAGE], "older": older, "may": may}
+
+
+@require_POST
+def settle(request: HttpRequest, letter_id: int, verb: str) -> HttpResponseBase:
+    """Replay or discard one."""
+    if (refused := access.refusal(request)) is not None:
+        return refused
+    if verb not in PERMISSIONS:
+        raise Http404(f"There is no action {verb}.")
+    if not access.may(request, PERMISSIONS[verb]):
+        raise PermissionDenied
+    level, text = _settle(letter_id, verb, request.user.get_username()[:200])
+    tell(request, level, text)
+    return back(request, shell.go(request, "letters"))
+
+
+def _settle(letter_id: int, verb: str, by: str) -> tuple[str, str]:
+    """In one transaction: the letter goes, and with a replay its message is on its way again."""
+    alias = settings.DATABASE
+    with begin(alias):
+        rows = DeadLetter.objects.using(alias).filter(pk=letter_id)
+        letter = rows.select_for_update().first()
+        if letter is None:
+            return "warning", "Nothing was done: somebody else has settled it."
+        if verb == "replay":
+            try:
+                message = decode(letter.body, "saga")
+            except msgspec.DecodeError as error:
+                return "warning", f"Nothing was done: it still cannot be read: {error}."
+            default_transport().send([(SAGA, message)])
+        if letter.job_id:
+            JobHistory.objects.using(alias).create(
+                job_id=letter.job_id, at=shell.now(), kind=f"DeadLetter{verb.title()}", actor=by,
+                message=letter.reason[:1000],
+            )  # fmt: skip
+        rows.delete()
+    logger.info("Dead letter %s: %s by %s", letter_id, verb, by)
+    return "success", "It was handed in again." if verb == "replay" else "It was thrown away."
