@@ -15,30 +15,44 @@ if TYPE_CHECKING:
     from jobsaga.client import acancel_job as acancel_job
     from jobsaga.client import acancel_recurring_job as acancel_recurring_job
     from jobsaga.client import add_or_update_recurring_job as add_or_update_recurring_job
+    from jobsaga.client import adrain_instance as adrain_instance
+    from jobsaga.client import aexplain_job as aexplain_job
     from jobsaga.client import afinalize_job as afinalize_job
     from jobsaga.client import afinalize_recurring_job as afinalize_recurring_job
     from jobsaga.client import aget_job_state as aget_job_state
     from jobsaga.client import aget_recurring_job_state as aget_recurring_job_state
-    from jobsaga.client import aretry_job as aretry_job
+    from jobsaga.client import aoverride_job_limit as aoverride_job_limit
+    from jobsaga.client import apause_job_type as apause_job_type
+    from jobsaga.client import aresume_job_type as aresume_job_type
     from jobsaga.client import aresume_recurring_job as aresume_recurring_job
+    from jobsaga.client import aretry_job as aretry_job
+    from jobsaga.client import arevert_job_limit as arevert_job_limit
     from jobsaga.client import arun_job as arun_job
     from jobsaga.client import arun_recurring_job as arun_recurring_job
     from jobsaga.client import aschedule_job as aschedule_job
     from jobsaga.client import asubmit_job as asubmit_job
     from jobsaga.client import asubmit_jobs as asubmit_jobs
+    from jobsaga.client import aundrain_instance as aundrain_instance
     from jobsaga.client import cancel_job as cancel_job
     from jobsaga.client import cancel_recurring_job as cancel_recurring_job
+    from jobsaga.client import drain_instance as drain_instance
+    from jobsaga.client import explain_job as explain_job
     from jobsaga.client import finalize_job as finalize_job
     from jobsaga.client import finalize_recurring_job as finalize_recurring_job
     from jobsaga.client import get_job_state as get_job_state
     from jobsaga.client import get_recurring_job_state as get_recurring_job_state
-    from jobsaga.client import retry_job as retry_job
+    from jobsaga.client import override_job_limit as override_job_limit
+    from jobsaga.client import pause_job_type as pause_job_type
+    from jobsaga.client import resume_job_type as resume_job_type
     from jobsaga.client import resume_recurring_job as resume_recurring_job
+    from jobsaga.client import retry_job as retry_job
+    from jobsaga.client import revert_job_limit as revert_job_limit
     from jobsaga.client import run_job as run_job
     from jobsaga.client import run_recurring_job as run_recurring_job
     from jobsaga.client import schedule_job as schedule_job
     from jobsaga.client import submit_job as submit_job
     from jobsaga.client import submit_jobs as submit_jobs
+    from jobsaga.client import undrain_instance as undrain_instance
     from jobsaga.consumers import JobConsumer as JobConsumer
     from jobsaga.consumers import job_consumer as job_consumer
     from jobsaga.consumers import recurring as recurring
@@ -46,6 +60,10 @@ if TYPE_CHECKING:
     from jobsaga.exceptions import JobCancellation as JobCancellation
     from jobsaga.options import JobOptions as JobOptions
     from jobsaga.options import ProgressBuffer as ProgressBuffer
+    from jobsaga.sagas.distribution import JobDistributionStrategy as JobDistributionStrategy
+    from jobsaga.sagas.distribution import JobInstanceInfo as JobInstanceInfo
+    from jobsaga.sagas.distribution import JobSlotRequest as JobSlotRequest
+    from jobsaga.sagas.distribution import JobTypeInfo as JobTypeInfo
     from jobsaga.sagas.retry import Retry as Retry
     from jobsaga.schedule import Daily as Daily
     from jobsaga.schedule import Every as Every
@@ -63,6 +81,7 @@ _HOMES = {
         "run_job",
         "finalize_job",
         "get_job_state",
+        "explain_job",
         "asubmit_job",
         "asubmit_jobs",
         "acancel_job",
@@ -70,6 +89,7 @@ _HOMES = {
         "arun_job",
         "afinalize_job",
         "aget_job_state",
+        "aexplain_job",
         "schedule_job",
         "add_or_update_recurring_job",
         "run_recurring_job",
@@ -84,10 +104,28 @@ _HOMES = {
         "aresume_recurring_job",
         "afinalize_recurring_job",
         "aget_recurring_job_state",
+        "override_job_limit",
+        "revert_job_limit",
+        "pause_job_type",
+        "resume_job_type",
+        "drain_instance",
+        "undrain_instance",
+        "aoverride_job_limit",
+        "arevert_job_limit",
+        "apause_job_type",
+        "aresume_job_type",
+        "adrain_instance",
+        "aundrain_instance",
     ),
     "jobsaga.consumers": ("JobConsumer", "job_consumer", "recurring"),
     "jobsaga.exceptions": ("AttemptSuperseded", "JobCancellation"),
     "jobsaga.options": ("JobOptions", "ProgressBuffer"),
+    "jobsaga.sagas.distribution": (
+        "JobDistributionStrategy",
+        "JobSlotRequest",
+        "JobTypeInfo",
+        "JobInstanceInfo",
+    ),
     "jobsaga.sagas.retry": ("Retry",),
     "jobsaga.schedule": ("Every", "Daily", "Weekly", "Monthly"),
     "jobsaga.worker.context": ("JobContext",),

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 
+from jobsaga.client.keys import concurrency_key
 from jobsaga.client.state import JobState
 from jobsaga.conf import settings
 from jobsaga.consumers import JobConsumerDefinition, consumers
@@ -155,6 +156,9 @@ def job_fields(
         "message": content,
         "properties": known,
         "priority": priority,
+        "concurrency_key": concurrency_key(
+            definition, None if isinstance(message, str) else message, content
+        ),
     }
 
 
@@ -169,14 +173,14 @@ def _content(message: Any, fields: Mapping[str, Any] | None) -> tuple[JobConsume
     return definition, encode(message if definition.message_type else None, max_bytes=limit)
 
 
-def checked_id(value: object) -> UUID:
+def checked_id(value: object, where: str = "job_id") -> UUID:
     """An id as given: a UUID or its text, and not the empty one (K32 of the conformance list)."""
     try:
         known = value if isinstance(value, UUID) else UUID(str(value))
     except ValueError:
-        raise InvalidMessage("job_id", f"must be a UUID, not {value!r}") from None
+        raise InvalidMessage(where, f"must be a UUID, not {value!r}") from None
     if known.int == 0:
-        raise InvalidMessage("job_id", "must not be the empty UUID: leave it out, and the job gets one")
+        raise InvalidMessage(where, "must not be the empty UUID: leave it out, and the job gets one")
     return known
 
 

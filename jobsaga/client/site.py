@@ -9,6 +9,9 @@ from uuid import UUID
 import msgspec
 from django.db import IntegrityError, transaction
 
+from jobsaga.client.explain.explanation import Explanation
+from jobsaga.client.explain.facts import Facts
+from jobsaga.client.explain.rules import complete, leading, waits
 from jobsaga.client.state import JobState
 from jobsaga.conf import settings
 from jobsaga.engine.engine import Engine
@@ -20,11 +23,13 @@ from jobsaga.messages import (
     CancelRecurringJob,
     FinalizeJob,
     JobEvent,
+    JobTypeCommand,
     RetryJob,
     RunJob,
     SubmitJob,
 )
-from jobsaga.models import JobSaga
+from jobsaga.models import JobInstance, JobSaga, JobTypeSaga
+from jobsaga.models.workers import InstanceState
 from jobsaga.payload.saved import unwrap
 from jobsaga.sagas import JOB, Job, JobStates
 from jobsaga.sagas.states import ACTIVE_JOB_STATES
@@ -89,7 +94,30 @@ class Site:
         job = jobs.first()
         if job is None:
             return JobState(job_id=job_id, refused=refused, remark=remark)
-        return _state(job, refused, remark)
+        why = leading(Facts(self.alias, job)) if waits(JobStates(job.state)) else None
+        return _state(job, why, refused, remark)
+
+    def explain(self, job_id: UUID) -> Explanation:
+        """Why the job waits. Raises JobNotFound."""
+        job = JobSaga.objects.using(self.alias).filter(pk=job_id).first()
+        if job is None:
+            raise JobNotFound(job_id)
+        return complete(Facts(self.alias, job))
+
+    def send(self, message: JobTypeCommand) -> None:
+        """Leave it to the saga hosts, in the caller's transaction."""
+        with self.store.transaction():
+            self.transport.send([(SAGA, message)])
+
+    def has_type(self, name: str) -> bool:
+        """Whether any worker has announced a type of this name, or any job is of it."""
+        types, jobs = JobTypeSaga.objects.using(self.alias), JobSaga.objects.using(self.alias)
+        return types.filter(name=name).exists() or jobs.filter(job_type=name).exists()
+
+    def has_instance(self, instance_id: UUID) -> bool:
+        """Whether there is such a worker, and it has not stopped."""
+        rows = JobInstance.objects.using(self.alias).filter(id=instance_id)
+        return rows.exclude(state=InstanceState.STOPPED).exists()
 
     def job(self, job_id: UUID) -> Job | None:
         """The job's record, not locked."""
@@ -156,7 +184,7 @@ class Site:
             transaction.on_commit(lambda: publish(events), using=self.alias, robust=True)
 
 
-def _state(job: JobSaga, refused: str, remark: str) -> JobState:
+def _state(job: JobSaga, why: Explanation | None, refused: str, remark: str) -> JobState:
     state = JobStates(job.state)
     checkpoint = getattr(job, "checkpoint", None)
     saved = unwrap(checkpoint.state)[0] if checkpoint and checkpoint.run == job.run else None
@@ -190,6 +218,8 @@ def _state(job: JobSaga, refused: str, remark: str) -> JobState:
         start_date=job.start_at,
         end_date=job.end_at,
         cancel_requested=job.cancel_requested_at,
+        waiting_for=why.sentence if why else "",
+        waiting_code=why.code if why else "",
         refused=refused,
         remark=remark,
     )

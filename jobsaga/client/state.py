@@ -55,6 +55,10 @@ class JobState:
     start_date: datetime | None = None
     end_date: datetime | None = None
     cancel_requested: datetime | None = None
+    #: Why it waits, in a sentence; empty if it does not. The facts behind it: ``explain_job``.
+    waiting_for: str = ""
+    #: Which rule that is, see ``jobsaga.client.explain``: unlike the words it stays as it is.
+    waiting_code: str = ""
     #: Why the command that gave this state changed nothing; empty if it did, or was no command.
     refused: str = ""
     #: What the command did that the state alone does not show: which run of a recurring job was skipped, say.

@@ -31,7 +31,11 @@ def test_from_submission_to_completion(world: Site) -> None:
         "job_id": job_id, "job_type": TYPE, "current_state": "WaitingForSlot", "submitted": began,
         "properties": {"Tenant": "acme"},
     }  # fmt: skip
-    assert given(get_job_state(job_id)) == waiting
+    why = {
+        "waiting_for": "No live worker runs jobsapp.ActInProcess, and none ever did.",
+        "waiting_code": "no-worker",
+    }
+    assert given(get_job_state(job_id)) == {**waiting, **why}
     world.clock.advance(1)
     worker, start = world.start()
     assert given(get_job_state(job_id)) == {**waiting, "current_state": "Started", "started": began + SECOND}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
@@ -56,8 +57,10 @@ class JsonScreen:
 
     def show(self, state: JobState) -> None:
         """Print it if it is another than before."""
-        if state != self._last:
-            self._last = state
+        # What it waits for is said in words that change with the time; the code says whether it is something else.
+        known = replace(state, waiting_for="")
+        if known != self._last:
+            self._last = known
             self.output.json(state, lines=True)
 
     def end(self, state: JobState) -> None:
@@ -77,7 +80,7 @@ class LineScreen:
         """Print a line if there is something to say."""
         if state.current_state in ENDS:
             return
-        change = (state.current_state, state.last_retry_attempt)
+        change = (state.current_state, state.last_retry_attempt, state.waiting_code)
         moved = (state.progress_value, state.progress_message)
         now = self._clock.monotonic()
         if change != self._said or (moved != self._progress and now - self._at >= LINE_EVERY):
@@ -116,7 +119,7 @@ class BarScreen:
             completed=min(state.progress_value or 0, limit) if limit else 0,
             state=_state(state),
             far=progress(state.progress_value, limit),
-            text=printable(state.progress_message),
+            text=_text(state),
         )
 
     def end(self, state: JobState) -> None:
@@ -127,7 +130,7 @@ class BarScreen:
 def described(state: JobState) -> str:
     """A job that goes on, in one line."""
     far = progress(state.progress_value, state.progress_limit)
-    return "  ".join(filter(None, (_state(state), far, printable(state.progress_message))))
+    return "  ".join(filter(None, (_state(state), far, _text(state))))
 
 
 def say_end(state: JobState, output: Output) -> None:
@@ -137,6 +140,12 @@ def say_end(state: JobState, output: Output) -> None:
     output.line(output.painted(state.current_state) + took + reason)
     if state.result is not None:
         output.line(printable(compact(state.result)))
+
+
+def _text(state: JobState) -> str:
+    """Why it waits, or what it says of its progress. That a worker was told to start it is not worth a word."""
+    why = "" if state.waiting_code == "starting" else state.waiting_for
+    return printable(why or state.progress_message)
 
 
 def _state(state: JobState) -> str:
