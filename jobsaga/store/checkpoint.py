@@ -115,9 +115,12 @@ def _forbid_commit(connection: BaseDatabaseWrapper) -> None:
         if not connection.get_autocommit():
             connection.rollback()
         return
+    own = _own_blocks(connection)
+    if not own:
+        return  # only a test case's, which stands for none
     # A block that has a savepoint would go back to that, and leave the outer blocks to commit. So none has one
-    # any more but the outermost of the job's own: a test case has others around it.
-    for number in range(1, len(_own_blocks(connection))):
+    # any more but the outermost of the job's own.
+    for number in range(1, len(own)):
         connection.savepoint_ids[-number] = None  # type: ignore[call-overload]
     connection.set_rollback(True)
 
