@@ -8,9 +8,12 @@ from django.contrib import admin
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
+from jobsaga.admin.actions import Steering, list_action
 from jobsaga.admin.base import NOTHING, JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
-from jobsaga.admin.mount import live_pages
+from jobsaga.admin.mount import live_link, live_pages
+from jobsaga.live.actions import ACTIONS
 from jobsaga.models import DeadLetter, JobAttemptSaga, JobCheckpoint, JobHistory, JobSaga
 from jobsaga.sagas.states import STORED_JOB_STATES
 
@@ -56,12 +59,13 @@ class HistoryInline(ReadOnlyInline):
 
 
 @admin.register(JobSaga)
-class JobAdmin(ReadOnlyAdmin):
+class JobAdmin(Steering, ReadOnlyAdmin):
     """The jobs, the newest first: their ids begin with the time."""
 
     list_display = (
         "id", "job_type", "state", "progress", "retry_attempt", "submitted_at", "finished_at", "duration", "why"
     )  # fmt: skip
+    actions = tuple(map(list_action, ACTIONS.values()))
     list_filter = (StateFilter, JobTypeFilter, "finished_at")
     search_ids = ("id",)
     search_parts_of_ids = True
@@ -69,7 +73,7 @@ class JobAdmin(ReadOnlyAdmin):
     inlines = (AttemptInline, HistoryInline)
     fieldsets = (
         (None, {"fields": (
-            "id", "job_type", "state", "reason", "progress", "progress_message", "message_text",
+            "id", "live_page", "job_type", "state", "reason", "progress", "progress_message", "message_text",
             "properties_text", "result_text", "fault_text", "saved_state",
         )}),
         ("Times", {"fields": (
@@ -95,11 +99,21 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="progress")
     def progress(self, job: JobSaga) -> str:
-        """How far a job is."""
+        """How far a job is: a bar where the limit is known."""
         if job.progress_value is None:
             return NOTHING
-        of = f" of {job.progress_limit:,.10g}" if job.progress_limit else ""
-        return f"{job.progress_value:,.10g}{of}"
+        if not job.progress_limit:
+            return f"{job.progress_value:,.10g}"
+        said = f"{job.progress_value:,.10g} of {job.progress_limit:,.10g}"
+        part = max(0.0, min(1.0, job.progress_value / job.progress_limit))
+        return format_html(
+            '<progress max="1000" value="{}" aria-label="Progress"></progress> {}', round(part * 1000), said
+        )
+
+    @admin.display(description="live page")
+    def live_page(self, job: JobSaga) -> str:
+        """The way to the job's live page."""
+        return live_link(self.admin_site, "job", job.pk) or NOTHING
 
     @admin.display(description="saved state")
     def saved_state(self, job: JobSaga) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.admin import AdminSite
-from django.urls import include, path
+from django.urls import include, path, reverse
+from django.utils.html import format_html
 
 
 def live_pages(site: AdminSite) -> list[Any]:
@@ -16,3 +17,10 @@ def live_pages(site: AdminSite) -> list[Any]:
     from jobsaga.live.urls import addresses, app_name
 
     return [path("live/", include((addresses(site.admin_view), app_name)))]
+
+
+def live_link(site: AdminSite, name: str, *args: Any) -> str:
+    """A link to one of them; empty where they are not."""
+    if not apps.is_installed("jobsaga.live"):
+        return ""
+    return format_html('<a href="{}">Open</a>', reverse(f"{site.name}:jobsaga_live:{name}", args=args))
