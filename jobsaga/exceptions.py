@@ -122,6 +122,17 @@ class JobHasStarted(JobSagaError):
         )
 
 
+class InstanceNotFound(JobSagaError, LookupError):
+    """There is no worker instance with this id, or it has stopped."""
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(instance_id)
+        self.instance_id = instance_id
+
+    def __str__(self) -> str:
+        return f"There is no worker {self.instance_id}, or it has stopped: manage.py jobsaga instances shows who works."
+
+
 class TransportError(JobSagaError):
     """The transport could not carry a message. Nothing is lost: the database has the truth, the sweep finds
     it.

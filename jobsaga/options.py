@@ -53,6 +53,8 @@ class JobOptions:
 
     concurrent_job_limit: how many jobs of the type one worker instance runs at a time.
     global_concurrent_job_limit: how many run at a time on all instances together; None: no such limit.
+    concurrency_key: gives for a message what its job belongs to, as text of at most 200 characters, for example its
+    tenant; None or "": to nothing. concurrency_per_key: how many jobs of one key run at a time on all instances.
     job_timeout: a run that takes longer is ended and counts as a fault; None: it may take as long as it
     likes. stall_timeout: one whose progress and saved state have not changed for so long is, too; None: it may
     stand still. job_cancellation_timeout: how long a job that has to end may clean up; None:
@@ -68,6 +70,8 @@ class JobOptions:
 
     concurrent_job_limit: int
     global_concurrent_job_limit: int | None
+    concurrency_key: Callable[[Any], str | None] | None
+    concurrency_per_key: int
     job_timeout: timedelta | None
     stall_timeout: timedelta | None
     job_cancellation_timeout: timedelta | None
@@ -86,6 +90,8 @@ class JobOptions:
         *,
         concurrent_job_limit: int = 1,
         global_concurrent_job_limit: int | None = None,
+        concurrency_key: Callable[[Any], str | None] | None = None,
+        concurrency_per_key: int = 1,
         job_timeout: Duration | None = None,
         stall_timeout: Duration | None = None,
         job_cancellation_timeout: Duration | None = None,
@@ -120,6 +126,12 @@ def _as_type_name(value: object) -> str:
         raise ValueError(f"must be a name, not {value!r}")
     if len(value) > TYPE_NAME_LENGTH:
         raise ValueError(f"must not be longer than {TYPE_NAME_LENGTH} characters, not {value!r}")
+    return value
+
+
+def _as_function(value: object) -> Callable[..., Any]:
+    if not callable(value):
+        raise ValueError(f"must be a function of a message, not {value!r}")
     return value
 
 
@@ -173,6 +185,8 @@ _SIZE = re.compile(r"(\d+) ?([KMGT])i?B?")
 _CHECKS: dict[str, Callable[[object], Any]] = {
     "concurrent_job_limit": as_count,
     "global_concurrent_job_limit": _or_none(as_count),
+    "concurrency_key": _or_none(_as_function),
+    "concurrency_per_key": as_count,
     "job_timeout": _or_none(as_duration),
     "stall_timeout": _or_none(as_duration),
     "job_cancellation_timeout": _or_none(as_duration),

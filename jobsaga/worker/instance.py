@@ -249,7 +249,9 @@ class Instance:
             kind=kind,
             instance_id=self.id,
             concurrent_job_limit=min(limit, self.concurrency) if self.concurrency else limit,
+            concurrency_cap=self.concurrency,
             global_concurrent_job_limit=options.global_concurrent_job_limit,
+            concurrency_per_key=options.concurrency_per_key if options.concurrency_key else None,
             job_type_properties=options.job_type_properties.to_dict(),
             instance_properties={**options.instance_properties.to_dict(), **self.properties},
         )

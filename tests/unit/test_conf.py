@@ -133,7 +133,7 @@ WRONG = [
     ("MAX_MESSAGE_BYTES", 1.5, "must be a whole number"),
     ("DISTRIBUTION_STRATEGIES", [], "must be a dict of names and classes"),
     ("DISTRIBUTION_STRATEGIES", {1: "x.Y"}, "must be a dict of names and classes"),
-    ("DISTRIBUTION_STRATEGIES", {"default": "no.such.Strategy"}, "cannot be imported"),
+    ("DISTRIBUTION_STRATEGIES", {"default": "no.Strategy"}, "has 'no.Strategy' under 'default', which"),
     (
         "DISTRIBUTION_STRATEGIES",
         {"default": "datetime.datetime"},

@@ -17,6 +17,8 @@ def test_the_defaults_suit_long_jobs() -> None:
     assert dataclasses.asdict(JobOptions()) == {
         "concurrent_job_limit": 1,
         "global_concurrent_job_limit": None,
+        "concurrency_key": None,
+        "concurrency_per_key": 1,
         "job_timeout": None,
         "stall_timeout": None,
         "job_cancellation_timeout": None,
