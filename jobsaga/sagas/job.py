@@ -71,6 +71,7 @@ from jobsaga.sagas.recurrence import (
     is_left_out,
     is_left_out_for_good,
     is_left_out_for_good_and_goes,
+    last_run_may_go_on,
     leave_out,
     next_run_is_not_the_last,
     note_recurrence,
@@ -810,6 +811,7 @@ TABLE = {
         On(AddOrUpdateRecurringJob, do=(update,)),
     ],
     S.COMPLETED: [
+        ignore(FinalizeJob, "its last attempt may still run", given=last_run_may_go_on),
         On(FinalizeJob, to=S.FINAL),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
@@ -833,6 +835,7 @@ TABLE = {
     ],
     S.FAULTED: [
         On(RetryJob, do=(begin_anew, begin_retry, enqueue_last), to=S.WAITING_FOR_SLOT),
+        ignore(FinalizeJob, "its last attempt may still run", given=last_run_may_go_on),
         On(FinalizeJob, to=S.FINAL),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
@@ -855,6 +858,7 @@ TABLE = {
     ],
     S.CANCELED: [
         On(RetryJob, do=(begin_anew, begin_retry, enqueue_last), to=S.WAITING_FOR_SLOT),
+        ignore(FinalizeJob, "its last attempt may still run", given=last_run_may_go_on),
         On(FinalizeJob, to=S.FINAL),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),

@@ -229,3 +229,10 @@ def test_the_admins_buttons_are_the_messages_that_change_something() -> None:
     assert buttons[JobStates.CANCELLATION_PENDING] == set()
     assert buttons[JobStates.COMPLETED] == {said.FinalizeJob}
     assert buttons[JobStates.FAULTED] == buttons[JobStates.CANCELED] == {said.RetryJob, said.FinalizeJob}
+
+
+def test_a_recurrence_can_be_changed_in_every_state_and_ended_until_it_has_ended() -> None:
+    commands = {said.AddOrUpdateRecurringJob, said.CancelRecurringJob}
+    for state in set(JobStates) - TRANSIENT_JOB_STATES - {JobStates.FINAL}:
+        ended = state in ENDED_JOB_STATES
+        assert JOB.accepts(state) & commands == (commands - {said.CancelRecurringJob} if ended else commands)

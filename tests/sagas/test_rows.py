@@ -112,16 +112,58 @@ def test_a_retry_by_hand_starts_everything_anew() -> None:
 
 
 def test_every_end_is_dated_and_published_once() -> None:
-    for _, message, _, outcome in steps("job"):
-        after = outcome.saga
-        if isinstance(message, said.Ended | said.CancelJob | said.JobCancellationTimeoutElapsed):
+    """The end of a run that another one follows is published too, and has no date: the job goes on."""
+    ends = said.Ended | said.CancelJob | said.CancelRecurringJob | said.JobCancellationTimeoutElapsed
+    for job, message, _, outcome in steps("job"):
+        if isinstance(message, ends):
             published = [each.event.name for each in outcome.effects if isinstance(each, Publish)]
-            ended = after.state if after.state in EVENT_OF else None
-            ended = S.COMPLETED if after.state is S.FINAL else ended
-            assert [name for name in published if name in EVENT_OF.values()] == (
-                [EVENT_OF[ended]] if ended else []
-            )
-            assert ended is None or after.finished_at == NOW
+            wanted = end_told(job, message, outcome.saga)
+            assert [name for name in published if name in EVENT_OF.values()] == wanted
+            if wanted:
+                goes_on = outcome.saga.state is S.WAITING_TO_START
+                assert outcome.saga.finished_at == (None if goes_on else NOW)
+
+
+def end_told(job: Job, message: Message, after: Job) -> list[str]:
+    """The event that this step must publish, if any."""
+    if after.state in EVENT_OF:
+        return [EVENT_OF[after.state]]
+    if after.state is S.FINAL or isinstance(message, said.JobAttemptCompleted):
+        return ["JobCompleted"]
+    if after.state is not S.WAITING_TO_START or job.state is S.WAITING_TO_START:
+        return []
+    failed = isinstance(message, said.JobAttemptFaulted) and job.state is not S.CANCELLATION_PENDING
+    return ["JobFaulted" if failed else "JobCanceled"]
+
+
+def test_a_run_that_is_left_out_has_no_end_to_tell() -> None:
+    for job, message, _, outcome in steps("job"):
+        if isinstance(message, said.JobSlotWaitElapsed) and job.recurring:
+            assert [each for each in outcome.effects if isinstance(each, Publish)] == []
+
+
+def test_each_run_begins_with_a_number_and_a_clean_sheet() -> None:
+    fresh = Job(id=cases.JOB_ID)
+    cleared = (
+        "retry_attempt", "policy_retries", "suspect_retries", "started_at", "completed_at", "faulted_at", "finished_at",
+        "duration", "reason", "fault", "result", "progress_value", "progress_sequence", "cancel_requested_at",
+        "cancel_reason", "cancellation_timeout", "attempt_id",
+    )  # fmt: skip
+    for job, message, _, after in arrivals(S.WAITING_FOR_SLOT):
+        if job.recurring and job.state is S.WAITING_TO_START:
+            assert after.run == job.run + 1
+            assert {name: getattr(after, name) for name in cleared} == {
+                name: getattr(fresh, name) for name in cleared
+            }
+            planned = isinstance(message, said.JobSlotWaitElapsed)
+            assert (after.scheduled_for is not None) == planned
+
+
+def test_an_occurrence_is_taken_in_its_time_and_the_next_one_is_later() -> None:
+    for job, message, env, after in arrivals(S.WAITING_FOR_SLOT):
+        if job.recurring and isinstance(message, said.JobSlotWaitElapsed) and job.state is S.WAITING_TO_START:
+            assert job.next_start_at <= after.scheduled_for <= env.now
+            assert after.next_start_at is None or after.next_start_at > env.now
 
 
 def test_a_completed_job_has_a_result_and_no_fault() -> None:
