@@ -6,4 +6,5 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("jobs/", include("jobsaga.live.urls")),
+    path("api/", include("jobsaga.live.api.urls")),
 ]
