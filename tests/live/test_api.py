@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from jobsaga.consumers import consumers
+from jobsaga.consumers import consumers, job_consumer
 from jobsaga.live.api.urls import ROUTES
 from jobsaga.messages import FinalizeJob
 from jobsaga.sagas import JobStates
@@ -198,16 +198,17 @@ def test_a_body_is_checked(client: Client, world: World) -> None:
 
 
 def test_submit(client: Client) -> None:
-
-    known = next(each for each in consumers.all() if each.message_type is None)
-    done = post(
-        client, "submit", status=201, jobType=known.type_name, properties={"tenant": "acme"}, priority=2
-    )
+    with consumers.temporary():
+        job_consumer(job_type_name="api.Nothing")(lambda context: None)
+        done = post(
+            client, "submit", status=201, jobType="api.Nothing", properties={"tenant": "acme"}, priority=2
+        )
+        wrong = post(client, "submit", status=422, jobType="api.Nothing", message={"x": 1})
+    assert wrong["error"] == "invalid-message"
+    assert "message.x is unknown" in wrong["detail"]
     stored = get(client, "job", done["jobId"])
     assert (stored["priority"], stored["submittedBy"], stored["properties"]) == (2, "ada", {"tenant": "acme"})
     assert post(client, "submit", status=422, jobType="no.Such")["error"] == "unknown-job-type"
-    assert wrong["error"] == "invalid-message"
-    assert "message.x is unknown" in wrong["detail"]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
