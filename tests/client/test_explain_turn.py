@@ -7,12 +7,16 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connections
+from django.test import override_settings
 
 from jobsaga import explain_job, get_job_state
 from jobsaga.client.explain.facts import FEWEST_RUNS, MANY
 from jobsaga.client.explain.turn import estimated_start
 from jobsaga.conf import settings
+from jobsaga.engine.strategies import Strategies
+from jobsaga.sagas.distribution import JobDistributionStrategy, JobSlotRequest, JobTypeInfo
 from jobsaga.sagas.states import JobStates
 from tests.client.acts import TYPE
 from tests.client.conftest import Site
@@ -22,6 +26,13 @@ from tests.store.rows import job, write
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Picky(JobDistributionStrategy):
+    """Nothing is good enough."""
+
+    def is_job_slot_available(self, request: JobSlotRequest, job_type: JobTypeInfo) -> UUID | None:
+        return None
 
 
 def ended(site: Site, *seconds: float, job_type: str = TYPE) -> None:
@@ -182,9 +193,26 @@ class TestAFreeSlot:
         why = explain_job(job_id)
         assert why.sentence == (
             "2 slots are free, but no saga host has given it one since 00:00 (11 s): "
-            "the type's distribution strategy declines it, or no saga host runs; it is the next in line."
+            "no saga host seems to work, or none reaches the worker; it is the next in line."
         )
         assert (why.code, why.since) == ("not-given", since)
+
+    @pytest.mark.parametrize("name", [TYPE, "default", "picky"])
+    def test_because_a_strategy_declines_it(self, world: Site, name: str) -> None:
+        """The saga hosts ask it, and say nothing of its answer in the rows."""
+        world.engine.strategies = Strategies({name: Picky})
+        world.worker()
+        world.place.rows("JobTypeSaga").update(properties={"distributionstrategy": "picky"})
+        job_id = world.submit(TYPE)
+        with override_settings(JOBSAGA={**django_settings.JOBSAGA, "DISTRIBUTION_STRATEGIES": {name: Picky}}):
+            assert explain_job(job_id).code == "about-to-start"
+            world.pass_time(11)
+            why = explain_job(job_id)
+        assert why.sentence == (
+            "A slot is free, but no saga host has given it one since 00:00 (11 s): the type's distribution "
+            "strategy, Picky, declines it, or no saga host works; it is the next in line."
+        )
+        assert why.code == "not-given"
 
     @pytest.mark.parametrize("what", ["a job ended", "a worker came", "a slot was given"])
     def test_that_came_about_just_now(self, world: Site, what: str) -> None:

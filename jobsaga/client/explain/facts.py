@@ -30,7 +30,7 @@ from jobsaga.store.rows import COLUMNS, records
 #: How far places in the queue are counted.
 MANY = 1000
 #: How many of the jobs that ended last are looked at for durations, and how many of the type there must be.
-LAST_ENDED, FEWEST_RUNS = 500, 5
+LAST_ENDED, FEWEST_RUNS = 300, 5
 #: A saga host looks every second: what lies longer, nobody looks at.
 LATE = timedelta(seconds=10)
 

@@ -15,8 +15,10 @@ from jobsaga.client.explain.turn import Turn, in_key, in_line
 from jobsaga.client.explain.wording import ago, left, person, short, some, span
 from jobsaga.conf import settings
 from jobsaga.consumers import consumers
+from jobsaga.engine.strategies import DEFAULT, PROPERTY
 from jobsaga.exceptions import JobSagaError
 from jobsaga.models.workers import InstanceState
+from jobsaga.properties import Properties
 from jobsaga.sagas.records import JobType
 
 #: So many of those who hold the slots are named in the facts.
@@ -183,11 +185,21 @@ def free_slot(facts: Facts) -> Explanation:
                 mend=f"{WORKER}, or with --sagas-only; if one is running, read its log",
                 **turn.facts,
             )
-        why = "the type's distribution strategy declines it, or no saga host runs"
-        return facts.say("not-given", f"{since}: {why}{turn.words}", since=quiet, **turn.facts)
+        return facts.say("not-given", f"{since}: {_why_not(facts)}{turn.words}", since=quiet, **turn.facts)
     if turn.ahead >= room:
         return facts.say("in-line", f"{free}{turn.words}", **turn.facts)
     return facts.say("about-to-start", f"{free}: it is about to start", **turn.facts)
+
+
+def _why_not(facts: Facts) -> str:
+    """What the rows do not say: who declined. Whether a strategy of the site's own has a word is in the settings."""
+    strategies, known = settings.DISTRIBUTION_STRATEGIES, facts.job_type
+    named = Properties(known.properties).get(PROPERTY)
+    for name in (known.name, named, DEFAULT):
+        if isinstance(name, str) and name in strategies:
+            strategy = strategies[name].__name__
+            return f"the type's distribution strategy, {strategy}, declines it, or no saga host works"
+    return "no saga host seems to work, or none reaches the worker"
 
 
 def _moves(facts: Facts) -> Iterator[Any]:
