@@ -30,10 +30,9 @@ class Period:
         return f"@every {self.length // timedelta(seconds=1)}s"
 
     def next_after(self, after: datetime, anchor: datetime | None) -> datetime:
-        """The first occurrence after ``after``; with an ``anchor``, not before that."""
+        """The first occurrence after ``after``, counted from ``anchor``."""
         first = EPOCH if anchor is None else anchor
-        passed = (after - first) // self.length + 1
-        return first + self.length * (passed if anchor is None else max(passed, 0))
+        return first + self.length * ((after - first) // self.length + 1)
 
 
 def read_period(text: str) -> Period:

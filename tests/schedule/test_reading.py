@@ -22,6 +22,7 @@ TABLE = {
     "0 0,15,30,45 * * * *": "every 15 minutes",
     "0 5-59/15 * * * *": "every 15 minutes from minute 5",
     "0 */7 * * * *": "at minutes 0, 7, 14, 21, 28, 35, 42, 49 and 56 of every hour",
+    "0 4/8 * * * *": "at minutes 4, 12, 20, 28, 36, 44 and 52 of every hour",  # and then 12 minutes nothing
     "0 1,2,3,30 * * * *": "at minutes 1 to 3 and 30 of every hour",
     "30 */15 9-17 * * *": "every 15 minutes at second 30 between 09:00 and 17:59",
     "0 */15 22-3 * * *": "every 15 minutes in hours 0 to 3, 22 and 23",
