@@ -6,7 +6,7 @@ E003 a lease shorter than three heartbeats  E013 a consumer that could never run
 E004 a database alias that does not exist      E014 an @recurring without a consumer or an input
 E005 a site without time zones
 W001 SQLite that takes its write lock late  I001 SQLite in memory, which no other process can see
-W002 a connection pool without health checks
+W002 a connection pool without health checks  W003 a broker's password in its URL
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from jobsaga import conf
+from jobsaga.broker_url import has_password
 from jobsaga.consumers import consumers
 from jobsaga.consumers.declarations import declaration_problems
 from jobsaga.exceptions import DuplicateConsumer, UnresolvedMessageType
@@ -40,7 +41,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         Error(text, id="jobsaga.E002" if key in conf.KEYS or key == conf.NAME else "jobsaga.E001")
         for key, text in conf.problems()
     ]
-    return found or [*_heartbeats(), *_time_zones()]
+    return found or [*_heartbeats(), *_time_zones(), *_broker()]
 
 
 @register(TAG)
@@ -86,6 +87,15 @@ def _time_zones() -> Iterator[CheckMessage]:
         yield Error(
             "USE_TZ is False, and a job's times are moments, not the time of day somewhere: set USE_TZ = True.",
             id="jobsaga.E005",
+        )
+
+
+def _broker() -> Iterator[CheckMessage]:
+    if has_password(conf.settings.TRANSPORT):
+        yield Warning(
+            'JOBSAGA["TRANSPORT"] has a password in it, and Django shows URLs on its debug page.',
+            hint='Take it out of the URL, and set JOBSAGA["TRANSPORT_PASSWORD"].',
+            id="jobsaga.W003",
         )
 
 

@@ -44,7 +44,7 @@ def why_unavailable() -> str:
     return ""
 
 
-def clean_up(url: str, instances: Iterable[UUID] = ()) -> None:
+def clean_up(url: str, instances: Iterable[UUID] = (), endpoints: Iterable[str] = ()) -> None:
     """Delete the queues of a test: the sagas', the dead one, and those of its workers."""
     address = Address(url)
     try:
@@ -52,6 +52,6 @@ def clean_up(url: str, instances: Iterable[UUID] = ()) -> None:
     except (AMQPError, OSError):
         return  # the test had a broker of its own, and it is gone
     channel = connection.channel()
-    for endpoint in (SAGA, DEAD, *map(instance_endpoint, instances)):
+    for endpoint in {SAGA, DEAD, *map(instance_endpoint, instances), *endpoints}:
         channel.queue_delete(address.queues.name(endpoint))
     connection.close()

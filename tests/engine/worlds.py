@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobsaga.clock import Clock, ManualClock
+from tests import brokers
 from tests.engine.places import DatabasePlace, MemoryPlace
 from tests.engine.world import World
 
@@ -35,4 +36,13 @@ def make_world(kind: str, **changes: Any) -> World:
     if kind == "memory":
         return World(MemoryPlace(), **changes)
     clock: Clock | None = None if kind == "real time" else ManualClock()
-    return World(DatabasePlace(clock), **changes)
+    return World(database_place(clock), **changes)
+
+
+def database_place(clock: Clock | None) -> Any:
+    """The test's database, with the transport that this run is about."""
+    if not brokers.IS_CHOSEN:
+        return DatabasePlace(clock)
+    from tests.engine.rabbit_place import RabbitPlace
+
+    return RabbitPlace(clock)

@@ -18,6 +18,7 @@ from jobsaga.conf import settings
 from jobsaga.management.cli.finding import Finding
 from jobsaga.management.cli.symptoms import symptoms
 from jobsaga.store.sqlite import prepare
+from jobsaga.transport import default_transport
 
 #: With these the database cannot even be asked.
 UNUSABLE = {"jobsaga.E002", "jobsaga.E004", "jobsaga.E005"}
@@ -55,6 +56,25 @@ def site_findings() -> Iterator[Finding]:
             what='JOBSAGA["TRANSPORT"] is memory://, which reaches no other process.',
             mend='It is for tests. Leave the key out, or set "database://".',
         )
+    yield from _broker()
+
+
+def _broker() -> Iterator[Finding]:
+    """Whether the broker can be used, if there is one."""
+    if not settings.TRANSPORT.startswith("amqp"):
+        return
+    from jobsaga.transport.rabbitmq.transport import RabbitMQTransport
+
+    transport = default_transport()
+    assert isinstance(transport, RabbitMQTransport)
+    if why := transport.why_unreachable():
+        yield Finding(
+            level="error",
+            code="broker",
+            what=f"RabbitMQ at {transport.address.label} cannot be used: {why}",
+            mend="Until it can, no job starts; what runs goes on.",
+        )
+    transport.close()
 
 
 def tables_and_rows(alias: str, pause: Callable[[float], None]) -> Iterator[Finding]:

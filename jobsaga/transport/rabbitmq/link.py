@@ -219,7 +219,7 @@ class Link:
             return
         self._connection = None
         self.is_up = self.is_blocked = self._is_begun = False
-        self.why_down = f"{error}" or type(error).__name__
+        self.why_down = _innermost(error)
         for consumer in self._consumers.values():
             consumer.is_ready = False
         self._publisher.lose(self.why_down, closed=True)
@@ -244,3 +244,14 @@ class Link:
                 self._connection.close()
             except AMQPError:
                 self._loop.stop()
+
+
+def _innermost(error: BaseException | str) -> str:
+    """What really went wrong, in words: pika wraps errors in others that have no text."""
+    while not isinstance(error, str):
+        inner = [*getattr(error, "exceptions", ()), getattr(error, "exception", None), *error.args]
+        found = [each for each in inner if isinstance(each, BaseException)]
+        if not found:
+            return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        error = found[-1]
+    return error

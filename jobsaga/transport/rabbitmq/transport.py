@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -133,6 +134,14 @@ class RabbitMQTransport:
 
     def reaches(self, instance_id: UUID) -> bool:
         return not self.here.is_unreachable(instance_id)
+
+    def why_unreachable(self, timeout: float = 10.0) -> str:
+        """Connect, if that was not done yet; why the broker cannot be used, or an empty string: it can."""
+        link, end = self.here.link, time.monotonic() + timeout
+        link.start()
+        while not link.is_up and not link.why_down and time.monotonic() < end:
+            time.sleep(0.02)
+        return "" if link.is_up else link.why_down or f"it does not answer within {timeout:g} s"
 
     def close(self) -> None:
         ends = self._ends.pop(os.getpid(), None)
