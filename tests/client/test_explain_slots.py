@@ -10,6 +10,8 @@ import pytest
 
 from jobsaga import cancel_job, explain_job, get_job_state, retry_job
 from jobsaga.client.explain import Holder
+from jobsaga.client.explain.facts import Facts
+from jobsaga.client.explain.rules import complete
 from jobsaga.ids import uuid7
 from jobsaga.messages import LimitKind
 from tests.client.acts import TYPE
@@ -225,6 +227,14 @@ class TestLimits:
         world.pass_time(12)
         why = explain_job(world.submit(TYPE))
         assert (why.code, why.held) == ("global-limit", 1)
+
+    def test_none_that_it_holds_itself(self, world: Site) -> None:
+        """It is given one after its own row was read, and before the slots are."""
+        job_id = world.submit(TYPE)
+        facts = Facts(world.place.alias, world.place.rows("JobSaga").get(pk=job_id))
+        busy(world)
+        assert world.slots()[0].job_id == job_id
+        assert complete(facts).sentence == "It has just been given a slot."
 
     def test_only_ten_holders_are_named(self, world: Site) -> None:
         busy(world, 12)

@@ -30,11 +30,19 @@ def waits_for_slot(facts: Facts) -> Iterator[Explanation]:
     """All that keeps it from a slot; if nothing does, why it may not have one yet."""
     hindered = False
     for rule in (old_attempt, no_worker, paused, drained, key_limit, global_limit, no_slot):
+        if rule is key_limit and not hindered and _has_moved_on(facts):
+            yield facts.say("about-to-start", "It has just been given a slot")
+            return
         for explanation in rule(facts):
             hindered = True
             yield explanation
     if not hindered:
         yield free_slot(facts)
+
+
+def _has_moved_on(facts: Facts) -> bool:
+    """The slots are read after the job: it may hold one by now, and must not be said to wait for itself."""
+    return any(holder.job_id == facts.job.pk for _, holder in facts.held)
 
 
 def old_attempt(facts: Facts) -> Iterator[Explanation]:
