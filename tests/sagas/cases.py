@@ -40,7 +40,7 @@ from tests.sagas.world import TYPE
 JOB_ID, CURRENT, OTHER, INSTANCE = UUID(int=101), UUID(int=1), UUID(int=2), UUID(int=201)
 HOURLY, AT_HALF_PAST = "0 0 * * * *", "0 30 * * * *"
 PAST, FUTURE = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
-ABSTRACT = {said.Message, said.Report, said.Ended}
+ABSTRACT = {said.Message, said.Report, said.Ended, said.Steering}
 MACHINES: dict[str, tuple[Machine[Any], str]] = {
     "job": (JOB, "job"),
     "attempt": (ATTEMPT, "attempt"),
@@ -119,13 +119,16 @@ def attempts() -> Iterator[Attempt]:
 
 
 def job_types() -> Iterator[JobType]:
-    for state, busy, active, limit in product(JobTypeStates, (None, 0, 1), (0, 1, 2), (None, 1)):
+    asked: tuple[dict[str, Any], ...] = (
+        {}, {"paused_at": NOW}, {"due_at": PAST}, {"due_at": FUTURE, "override_job_limit": 5},
+    )  # fmt: skip
+    for state, busy, active, limit, what in product(JobTypeStates, (None, 0, 1), (0, 1, 2), (None, 1), asked):
         instances = {}
         if busy is not None:
             instances[INSTANCE] = TypeInstance(job_type=TYPE, instance_id=INSTANCE, active=busy)
         yield JobType(
             id=UUID(int=0), name=TYPE, state=state, instances=instances, active=active,
-            global_concurrent_job_limit=limit,
+            global_concurrent_job_limit=limit, **what,
         )  # fmt: skip
 
 
@@ -176,6 +179,15 @@ def limits() -> Iterator[Message]:
         yield said.SetConcurrentJobLimit(job_type=TYPE, kind=kind, instance_id=instance)
 
 
+def steering() -> Iterator[Message]:
+    yield said.OverrideJobLimit(job_type=TYPE, concurrent_job_limit=3)
+    yield said.OverrideJobLimit(job_type=TYPE, global_concurrent_job_limit=0, duration=1)
+    for kind in (said.RevertJobLimit, said.PauseJobType, said.ResumeJobType, said.JobLimitOverrideElapsed):
+        yield kind(job_type=TYPE)
+    for kind, instance in product((said.DrainInstance, said.UndrainInstance), (INSTANCE, OTHER)):
+        yield kind(instance_id=instance)
+
+
 def between_sagas() -> Iterator[Message]:
     both: dict[str, Any] = {"job_id": JOB_ID, "attempt_id": CURRENT}
     yield said.JobSubmitted(job_id=JOB_ID)
@@ -191,7 +203,15 @@ def between_sagas() -> Iterator[Message]:
 
 def messages(address: str) -> list[Message]:
     """Every message this kind of saga hears, in every variant that matters."""
-    everything = [*commands(), *deadlines(), *reports(CURRENT), *reports(OTHER), *statuses(), *limits()]
+    everything = [
+        *commands(),
+        *deadlines(),
+        *reports(CURRENT),
+        *reports(OTHER),
+        *statuses(),
+        *limits(),
+        *steering(),
+    ]
     return [each for each in (*everything, *between_sagas()) if address in each.TO]
 
 

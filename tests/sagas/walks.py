@@ -20,13 +20,21 @@ from uuid import UUID
 
 from jobsaga import messages as said
 from jobsaga.messages import AttemptStatus, CancelKind, Fault, LimitKind, Message, Progress
-from jobsaga.sagas import Attempt
+from jobsaga.sagas import Attempt, Job
+from jobsaga.sagas.recurrence import coming_run
 from tests.sagas.world import LEASE, TYPE, Heard, World
 
-JOBS = [UUID(int=1001), UUID(int=1002), UUID(int=1003)]
+#: The last of these recurs.
+JOBS = [UUID(int=1001), UUID(int=1002), UUID(int=1003), UUID(int=1004)]
+RECURRING = JOBS[-1]
+PERIODS = ["*/10 * * * * *", "0 * * * * *"]
 LIMIT, GLOBAL_LIMIT = 2, 3
 PAUSES = [0, 1, 5, 10, 15, 40, 120]
 DELAYS = [None, timedelta(0), timedelta(seconds=5)]
+BEFORE_ANY_WORKER = (
+    said.PauseJobType(job_type=TYPE), said.OverrideJobLimit(job_type=TYPE, concurrent_job_limit=1),
+    said.RevertJobLimit(job_type=TYPE), said.ResumeJobType(job_type=TYPE),
+)  # fmt: skip
 COUNT = int(os.environ.get("JOBSAGA_TEST_WALKS", "500"))
 Step = tuple[str, int, int]
 Test = Callable[[list[Step]], None]
@@ -48,6 +56,7 @@ class Walk:
     watch: Callable[[World, list[Heard]], None] = lambda world, heard: None
 
     def __post_init__(self) -> None:
+        self.watch(self.world, self.world.say(*BEFORE_ANY_WORKER))
         self.new_instance()
         self.new_instance()
 
@@ -111,11 +120,26 @@ class Walk:
             stopped = self.live()[n % len(self.live())]
             self.say(said.SetConcurrentJobLimit(job_type=TYPE, kind=LimitKind.STOPPED, instance_id=stopped))
 
+    def steer(self, n: int, m: int) -> None:
+        """A person pauses the type, gives it smaller limits for a while, or takes a worker out."""
+        worker = self.live()[n % len(self.live())] if self.live() else instance(1)
+        about: list[Message] = [
+            said.PauseJobType(job_type=TYPE),
+            said.ResumeJobType(job_type=TYPE),
+            said.OverrideJobLimit(job_type=TYPE, concurrent_job_limit=n % 2, duration=20),
+            said.OverrideJobLimit(job_type=TYPE, global_concurrent_job_limit=n % 3, duration=20),
+            said.RevertJobLimit(job_type=TYPE),
+            said.DrainInstance(instance_id=worker),
+            said.UndrainInstance(instance_id=worker),
+            said.ResumeJobType(job_type=TYPE),
+        ]
+        self.say(about[m])
+
     def finalize_completed(self, n: int, m: int) -> None:
         self.world.options["finalize_completed"] = bool(m % 2)
 
     def hold(self, n: int, m: int) -> None:
-        self.world.held ^= {JOBS[n % 3]} & set(self.world.checkpoints)
+        self.world.held ^= {JOBS[n % 4]} & set(self.world.checkpoints)
 
     def pass_time(self, n: int, m: int) -> None:
         self.world.now += timedelta(seconds=PAUSES[n % len(PAUSES)])
@@ -150,8 +174,19 @@ class Walk:
             self.say(said.JobAttemptStatus(job_id=attempt.job_id, attempt_id=attempt.id, status=status))
 
     def submit(self, n: int, m: int) -> None:
-        start_at = self.world.now + timedelta(seconds=30) if m == 7 else None
+        later = {7: 30, 6: 60, 5: -1}.get(m)
+        start_at = None if later is None else self.world.now + timedelta(seconds=later)
         self.say(said.SubmitJob(job_id=JOBS[n % 3], job_type=TYPE, priority=m % 2, start_at=start_at))
+
+    def recur(self, n: int, m: int) -> None:
+        """At most three schedules of one minute's end, so that many a word changes nothing."""
+        now = self.world.now
+        self.say(
+            said.AddOrUpdateRecurringJob(
+                job_id=RECURRING, job_type=TYPE, name="r", cron=PERIODS[m % 2], misfire=("run_once", "skip")[m // 4],
+                end_at=now.replace(second=0) + timedelta(minutes=3) if m % 4 == 3 else None,
+            )
+        )  # fmt: skip
 
     def fault(self, n: int, m: int) -> None:
         about: dict[str, Any] = {"fault": Fault(type="E"), "suspect": m >= 5, "retry_delay": DELAYS[m % 3]}
@@ -172,15 +207,29 @@ def instance(n: int) -> UUID:
 
 
 def command(kind: type[Any]) -> Callable[[Walk, int, int], None]:
-    return lambda walk, n, m: walk.say(kind(job_id=JOBS[n % 3]))
+    return lambda walk, n, m: walk.say(kind(job_id=JOBS[n % 4]))
+
+
+def command_for_a_run(kind: type[Any]) -> Callable[[Walk, int, int], None]:
+    """With the number of the run that it is about, so that it may be said twice."""
+
+    def say(walk: Walk, n: int, m: int) -> None:
+        about = JOBS[n % 4]
+        run = coming_run(walk.world.jobs.get(about) or Job(id=about))
+        walk.say(kind(job_id=about, run=run if about == RECURRING else None))
+
+    return say
 
 
 STEPS: dict[str, Callable[[Walk, int, int], None]] = {
     "submit": Walk.submit,
-    "cancel": command(said.CancelJob),
+    "recur": Walk.recur,
+    "cancel": command_for_a_run(said.CancelJob),
+    "cancel the recurrence": lambda walk, n, m: walk.say(said.CancelRecurringJob(job_id=RECURRING)),
     "retry": command(said.RetryJob),
-    "run": command(said.RunJob),
+    "run": command_for_a_run(said.RunJob),
     "finalize": command(said.FinalizeJob),
+    "steer": Walk.steer,
     "take": Walk.take,
     "started": lambda walk, n, m: walk.report(
         said.JobAttemptStarted,
@@ -206,7 +255,13 @@ STEPS: dict[str, Callable[[Walk, int, int], None]] = {
 }
 
 #: Jobs and their first attempts, so that not every walk has to find them.
-BEGINNING: list[Step] = [("submit", 0, 0), ("submit", 1, 0), ("take", 0, 0), ("started", 0, 0)]
+BEGINNING: list[Step] = [
+    ("submit", 0, 0),
+    ("submit", 1, 0),
+    ("take", 0, 0),
+    ("started", 0, 0),
+    ("recur", 0, 0),
+]
 
 
 def steps_of(seed: int) -> list[Step]:

@@ -21,6 +21,7 @@ from jobsaga.messages import (
     AttemptStatus,
     JobAttemptStatus,
     JobEvent,
+    JobLimitOverrideElapsed,
     JobSlotAllocated,
     JobSlotWaitElapsed,
     JobStatusCheckRequested,
@@ -80,8 +81,10 @@ class World:
         self._allocate()
         self._remove_finalized()
         self.check()
-        self.held -= self.sessions_to_end
-        self.sessions_to_end.clear()
+        if self.sessions_to_end:
+            self.held -= self.sessions_to_end
+            self.sessions_to_end.clear()
+            self.say()  # the lap that follows
         return self.heard[began:]
 
     def pass_time(self, duration: timedelta) -> list[Heard]:
@@ -148,6 +151,11 @@ class World:
             JobStatusCheckRequested(job_id=attempt.job_id, attempt_id=attempt.id)
             for attempt in self.attempts.values()
             if attempt.due_at is not None and attempt.due_at <= self.now
+        ]
+        said += [
+            JobLimitOverrideElapsed(job_type=name)
+            for name, job_type in self.types.items()
+            if job_type.due_at is not None and job_type.due_at <= self.now
         ]
         return said
 
