@@ -49,6 +49,7 @@ def read_cron(text: str) -> Cron:
         fields.insert(0, "0")
     if len(fields) != FIELDS:
         raise InvalidSchedule(_wrong_number(text, len(fields)))
+    _check_length(text, " ".join(fields))
     second, seconds = _field(text, "second", SECOND.read, fields[0])
     minute, minutes = _field(text, "minute", MINUTE.read, fields[1])
     hour, hours = _field(text, "hour", HOUR.read, fields[2])
@@ -64,7 +65,8 @@ def read_cron(text: str) -> Cron:
         chosen=Days(of_month, of_week),
         by_interval="/" in minute + hour or minutes == MINUTE.all or hours == HOUR.all,
     )
-    _check(text, cron)
+    _check_length(text, cron.text)
+    _check_days(text, cron)
     return cron
 
 
@@ -75,12 +77,15 @@ def _field(text: str, title: str, read: Callable[[str], Any], part: str) -> Any:
         raise InvalidSchedule(f"The schedule {text!r} cannot be used: its {title} field {error}.") from None
 
 
-def _check(text: str, cron: Cron) -> None:
-    if len(cron.text) > LONGEST_TEXT:
+def _check_length(text: str, written: str) -> None:
+    if len(written) > LONGEST_TEXT:
         raise InvalidSchedule(
             f"The schedule {text!r} cannot be used: it has more than {LONGEST_TEXT} characters. Write ranges and "
             "steps instead of lists."
         )
+
+
+def _check_days(text: str, cron: Cron) -> None:
     if not any(cron.days(year, month) for year in _EVERY_KIND_OF_YEAR for month in cron.months):
         raise InvalidSchedule(
             f"The schedule {text!r} would never run: none of its months ever has one of its days. Write L for the "

@@ -64,7 +64,7 @@ class Field:
             values = [self.value(first)]
             written = self._written(first)
         values = values[::width]
-        if step is not None and width > 1 and len(values) < 2:
+        if step is not None and len(values) < 2:
             raise ValueError(f"has {text!r}, a step that is never taken: write {self._show(values[0])!r}")
         if width > 1:
             written = f"{written}/{width}"

@@ -41,6 +41,8 @@ from tests.schedule.looking import at
         ("0 */60 * * * *", "never taken: write '0'"),
         ("0 0 */24 * * *", "never taken: write '0'"),
         ("0 59/15 * * * *", "never taken: write '59'"),
+        ("0 59/1 * * * *", "never taken: write '59'"),
+        ("0 0 0 * * 6/1", "never taken: write '6'"),
         ("0 10-20/15 * * * *", "never taken: write '10'"),
         ("0 5-5 * * * *", "a range of one value: write '5'"),
         ("0 0 0 * * MON-MON", "a range of one value: write 'MON'"),
@@ -75,7 +77,6 @@ from tests.schedule.looking import at
         ("@every -5s", "'@every 5400s'"),
         ("@every 0s", "1 second to 100 years"),
         ("@every 9999999999s", "1 second to 100 years"),
-        ("0 0 0 " + ",".join(map(str, range(1, 32))) * 3 + " * *", ""),
         (15, "A schedule is a cron text"),
         (None, "A schedule is a cron text"),
         (timedelta(minutes=5), "A schedule is a cron text"),
@@ -92,14 +93,18 @@ def test_a_text_that_no_column_holds() -> None:
     lists = [",".join(map(str, range(60)))] * 2
     with pytest.raises(InvalidSchedule, match=f"more than {LONGEST_TEXT} characters"):
         as_cron(f"{' '.join(lists)} * * * *")
+    with pytest.raises(InvalidSchedule, match=f"more than {LONGEST_TEXT} characters"):
+        as_cron("5/15," * 41 + "0 * * * * *")  # 246 characters, but more when it is written out
+    with pytest.raises(InvalidSchedule, match=f"more than {LONGEST_TEXT} characters"):
+        as_cron(f"{'9' * 5000} * * * * *")
 
 
 def test_an_impossible_date_is_refused_quickly() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for month in (2, 4, 6, 9, 11):
         with pytest.raises(InvalidSchedule, match="would never run"):
             as_cron(f"0 0 31 {month} *")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(
