@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,7 @@ from jobsaga.client.explain.explanation import Explanation
 from jobsaga.client.explain.facts import Facts
 from jobsaga.client.explain.rules import complete, leading, waits
 from jobsaga.client.state import JobState
+from jobsaga.clock import SystemClock, injected_clock
 from jobsaga.conf import settings
 from jobsaga.engine.engine import Engine
 from jobsaga.engine.events import publish
@@ -31,10 +33,11 @@ from jobsaga.messages import (
 from jobsaga.models import JobInstance, JobSaga, JobTypeSaga
 from jobsaga.models.workers import InstanceState
 from jobsaga.payload.saved import unwrap
-from jobsaga.sagas import JOB, Job, JobStates
+from jobsaga.sagas import JOB, Job, JobStates, samples
 from jobsaga.sagas.states import ACTIVE_JOB_STATES
 from jobsaga.store.base import Transaction
 from jobsaga.store.django import DjangoStore
+from jobsaga.store.estimates import usual_duration
 from jobsaga.store.rows import COLUMNS, records
 from jobsaga.transport import client_transport
 from jobsaga.transport.base import SAGA
@@ -222,4 +225,18 @@ def _state(job: JobSaga, why: Explanation | None, refused: str, remark: str) -> 
         waiting_code=why.code if why else "",
         refused=refused,
         remark=remark,
+        **_pace(job, state),
     )
+
+
+def _pace(job: JobSaga, state: JobStates) -> dict[str, Any]:
+    """How fast a job that runs is, and when it will be done."""
+    if state not in (JobStates.STARTED, JobStates.CANCELLATION_PENDING):
+        return {}
+    seen = job.progress_samples if job.progress_sequence else []
+    now = (injected_clock() or SystemClock()).now()
+    end = samples.eta(seen, job.progress_limit, now)
+    if not seen and job.started_at is not None:
+        usual = usual_duration(settings.DATABASE, job)
+        end = job.started_at + usual if usual and job.started_at + usual > now else None
+    return {"rate": samples.rate(seen), "eta": end}

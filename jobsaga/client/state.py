@@ -37,6 +37,10 @@ class JobState:
     progress_value: float | None = None
     progress_limit: float | None = None
     progress_message: str = ""
+    #: How much the progress grows per second, and when the job will be done by that; of a job that runs and says
+    #: nothing of its progress: by how long earlier ones of its type took. None: nobody knows.
+    rate: float | None = None
+    eta: datetime | None = None
     #: What the job saved last.
     job_state: Any = None
     #: What ``run`` returned.

@@ -67,6 +67,7 @@ class JobSaga(models.Model):
     progress_message = models.TextField(default="", blank=True)
     progress_sequence = models.PositiveBigIntegerField(default=0)
     progress_at = models.DateTimeField(null=True)
+    progress_samples = models.JSONField(default=list)
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_requested_by = models.CharField(max_length=200, default="", blank=True)
     cancel_reason = models.TextField(default="", blank=True)

@@ -46,6 +46,7 @@ from jobsaga.messages import (
     StartJobAttempt,
     SubmitJob,
 )
+from jobsaga.sagas import samples
 from jobsaga.sagas.machine import (
     Effects,
     EndSession,
@@ -410,6 +411,7 @@ def cancellation_deadline(job: Job, env: Env) -> datetime:
 
 def with_progress(job: Job, progress: Progress, env: Env) -> Job:
     return job.but(
+        progress_samples=samples.add(job.samples, env.now, progress.value),
         progress_value=progress.value,
         progress_limit=progress.limit,
         progress_message=progress.message,

@@ -71,6 +71,8 @@ class Job(Record):
     progress_message: str = ""
     progress_sequence: int = 0
     progress_at: datetime | None = None
+    #: See ``sagas.samples``.
+    progress_samples: list[list[float]] = field(default_factory=list)
     cancel_requested_at: datetime | None = None
     cancel_requested_by: str = ""
     cancel_reason: str = ""
@@ -78,6 +80,11 @@ class Job(Record):
     cancellation_timeout: float | None = None
     #: When a row that waits must be looked at again. None while it is runnable, or its attempt's lease rules.
     due_at: datetime | None = None
+
+    @property
+    def samples(self) -> list[list[float]]:
+        """The samples of the current attempt: until it says something there are none."""
+        return self.progress_samples if self.progress_sequence else []
 
     @property
     def was_tried(self) -> bool:

@@ -11,6 +11,11 @@ from django.db import connections
 
 from jobsaga.worker.children import ChildProcesses
 from jobsaga.worker.inline import InlineExecutor
+from tests.client.conftest import world  # noqa: F401 - a fixture
+from tests.faults.conftest import (
+    ledger,  # noqa: F401 - a fixture
+    quick,  # noqa: F401 - a fixture
+)
 from tests.worker.driving import Driver, start_job
 
 KINDS = {"process": "jobsapp.Hour", "thread": "jobsapp.HourInThread", "task": "jobsapp.HourInTask"}

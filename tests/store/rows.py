@@ -122,6 +122,7 @@ FULL_JOB: dict[str, Any] = {
     "progress_message": "halb",
     "progress_sequence": 2**62,
     "progress_at": NOW,
+    "progress_samples": [[1767225600.125, 0.5], [1767225601.0, 2.0]],
     "cancel_requested_at": NOW,
     "cancel_requested_by": "ops",
     "cancel_reason": "no longer needed",

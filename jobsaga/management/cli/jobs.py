@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from datetime import timedelta
 
+from jobsaga.client import JobState
+from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
 from jobsaga.management.cli.job_ids import whole_id
 from jobsaga.management.cli.output import Output, keys, moment, number, short, span
@@ -87,6 +90,15 @@ def progress(value: float | None, limit: float | None) -> str:
     if value is None:
         return ""
     return f"{value / limit:.0%}" if limit else number(value)
+
+
+def pace(job: JobState) -> str:
+    """How fast it is, and how long it will take, as people say it."""
+    rate = "" if job.rate is None else f"{float(f'{job.rate:.2g}'):,.10g}/s"
+    if job.eta is None:
+        return rate
+    left = max(job.eta - SystemClock().now(), timedelta(0))
+    return ", ".join(filter(None, (rate, f"done in about {span(left)}")))
 
 
 def state(text: str) -> JobStates:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from jobsaga.client import JobState
 from jobsaga.clock import SystemClock
-from jobsaga.management.cli.jobs import progress
+from jobsaga.management.cli.jobs import pace, progress
 from jobsaga.management.cli.output import Output, compact, printable, span
 from jobsaga.sagas.states import ENDED_JOB_STATES
 
@@ -118,7 +118,7 @@ class BarScreen:
             total=limit or None,
             completed=min(state.progress_value or 0, limit) if limit else 0,
             state=_state(state),
-            far=progress(state.progress_value, limit),
+            far="  ".join(filter(None, (progress(state.progress_value, limit), pace(state)))),
             text=_text(state),
         )
 
@@ -130,7 +130,7 @@ class BarScreen:
 def described(state: JobState) -> str:
     """A job that goes on, in one line."""
     far = progress(state.progress_value, state.progress_limit)
-    return "  ".join(filter(None, (_state(state), far, _text(state))))
+    return "  ".join(filter(None, (_state(state), far, pace(state), _text(state))))
 
 
 def say_end(state: JobState, output: Output) -> None:

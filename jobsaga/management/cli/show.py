@@ -11,7 +11,7 @@ from jobsaga.client.state import NOT_FOUND
 from jobsaga.conf import settings
 from jobsaga.exceptions import JobNotFound
 from jobsaga.management.cli.job_ids import add_job_id, whole_id
-from jobsaga.management.cli.jobs import count, progress
+from jobsaga.management.cli.jobs import count, pace, progress
 from jobsaga.management.cli.output import Output, compact, keys, moment, number, plain, short, span
 from jobsaga.management.cli.records import AttemptLine, HistoryLine, JobDetails
 from jobsaga.management.cli.verb import OK, Verb
@@ -135,6 +135,7 @@ def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
     yield "Priority", str(job.priority or "")
     yield "Retries", str(job.last_retry_attempt or "")
     yield "Progress", _progress(job)
+    yield "Pace", pace(job)
     yield "Properties", compact(job.properties or None)
     yield "Message", compact(job.message)
     yield "Saved state", compact(job.job_state)

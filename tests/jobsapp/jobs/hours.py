@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connections
 
 from jobsaga import JobConsumer, JobContext, JobOptions, Retry
+from tests.jobsapp.models import Mark
 
 ALIAS = settings.JOBSAGA["DATABASE"]
 OPTIONS: dict[str, Any] = {
@@ -54,6 +55,24 @@ class SilentHour(Hour):
 
 class PlainHour(Hour):
     """As nobody says otherwise."""
+
+
+@dataclass
+class Import:
+    """Goes over the items, and writes one row for each."""
+
+    pause: float = 0
+
+
+class ImportConsumer(JobConsumer[Import]):
+    options = JobOptions(job_cancellation_timeout=2, retry=Retry.immediate(1000))
+
+    def run(self, context: JobContext[Import]) -> object:
+        marks = Mark.objects.using(ALIAS)
+        for item in context.iterate(marks.filter(text="item"), chunk=50, seconds=0.2):
+            marks.create(job_id=context.job_id, text=f"did {item.pk}", process_id=os.getpid())
+            time.sleep(context.job.pause)
+        return None
 
 
 class HourConsumer(JobConsumer[Hour]):
