@@ -1,12 +1,12 @@
 # `make` alone lists the targets. Everything runs from .venv, which is made when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench soak-cron clean
+.PHONY: help demo test lint format docs bench soak-cron soak-schedule clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z.][a-z.-]*:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.][a-z.-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: .venv/.made  ## The virtualenv with everything the other targets need
 
@@ -39,6 +39,9 @@ bench: .venv/.made  ## Measure: submit, drain, both at once, idle latency
 
 soak-cron: .venv/.made  ## Compare 2,000 generated schedules with cronsim's (writes docs/soak/cron.md, takes minutes)
 	$(BIN)/python -m tests.schedule.soak $(ARGS)
+
+soak-schedule: .venv/.made  ## A job every second, four saga hosts that are killed, 300 ticks: five minutes, on PostgreSQL
+	JOBSAGA_TRIALS=20 JOBSAGA_SOAK=docs/soak JOBSAGA_TEST_DATABASE=postgresql $(BIN)/python -m pytest -q tests/faults/test_ticks.py
 
 clean:  ## Remove what was built (not .venv)
 	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

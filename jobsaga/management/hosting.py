@@ -75,6 +75,7 @@ def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
 def _run_sagas_only(host: SagaHost, plan: Plan) -> None:
     if plan.until_idle:
         Thread(target=_stop_when_idle, args=(host,), daemon=True).start()
+    logger.info("The saga host is ready. It decides, and runs no jobs.")
     host.run()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import permutations
 from random import Random
 from typing import Any
@@ -19,12 +20,25 @@ from jobsaga import messages as said
 from jobsaga.messages import CancelKind, Fault, Progress
 from jobsaga.sagas import Job
 from jobsaga.sagas.job import DEADLINES
+from jobsaga.sagas.recurrence import occurrence_after
 from jobsaga.sagas.states import ENDED_JOB_STATES, OPEN_ATTEMPT_STATES, JobStates
 from tests.sagas.cases import MACHINES
-from tests.sagas.walks import BEGINNING, GLOBAL_LIMIT, JOBS, LIMIT, Step, Walk, shortened, steps_of, walked
+from tests.sagas.walks import (
+    BEGINNING,
+    GLOBAL_LIMIT,
+    JOBS,
+    LIMIT,
+    RECURRING,
+    Step,
+    Walk,
+    shortened,
+    steps_of,
+    walked,
+)
 from tests.sagas.world import TYPE, Heard, World
 
 ENDS = {"JobCompleted", "JobFaulted", "JobCanceled"}
+FOR_EVER = timedelta(days=9999)
 AFTER_A_CANCEL = {JobStates.CANCELLATION_PENDING, JobStates.CANCELED, JobStates.COMPLETED, JobStates.FINAL}
 
 
@@ -69,30 +83,37 @@ def test_promise_3_every_job_that_is_not_final_is_runnable_or_has_a_deadline(ste
             assert runnable or ended or (job.state in DEADLINES and job.due_at is not None) or rests, job
 
     world = Walk(watch=watch).run(steps).settle().world
-    assert {job.state for job in world.jobs.values()} <= ENDED_JOB_STATES | {JobStates.WAITING_FOR_SLOT}
+    waiting = {job.state for job in world.jobs.values()} - ENDED_JOB_STATES
+    assert waiting <= {JobStates.WAITING_FOR_SLOT}
 
 
 @walked
 def test_promise_4_an_accepted_cancel_ends_the_run_in_canceled_unless_it_had_completed(
     steps: list[Step],
 ) -> None:
-    canceled: set[UUID] = set()
+    canceled: set[tuple[UUID, int]] = set()
 
     def watch(world: World, heard: list[Heard]) -> None:
         for each in heard:
             if each.address != "job":
                 continue
             assert each.outcome is not None
-            if isinstance(each.message, said.RetryJob | said.SubmitJob) and each.outcome.row:
-                canceled.difference_update({each.key} if not each.outcome.row.ignored else ())
-            if each.key in canceled:
-                assert each.outcome.saga.state in AFTER_A_CANCEL | {JobStates.INITIAL}
-            if isinstance(each.message, said.CancelJob) and not each.outcome.row.ignored:  # type: ignore[union-attr]
-                canceled.add(each.key)
+            before, after = each.before, each.outcome.saga
+            accepted = each.outcome.row is not None and not each.outcome.row.ignored
+            if accepted and isinstance(each.message, said.RetryJob):
+                canceled.discard((each.key, before.run))
+            if before.state is JobStates.INITIAL:
+                canceled.difference_update({run for run in canceled if run[0] == each.key})
+            if (each.key, after.run) in canceled:
+                between_runs = {JobStates.WAITING_TO_START} if after.recurring else set()
+                assert after.state in AFTER_A_CANCEL | between_runs
+            if accepted and isinstance(each.message, said.CancelJob | said.CancelRecurringJob):
+                canceled.add((each.key, after.run))
 
     walk = Walk(watch=watch).run(steps).settle()
-    for job_id in canceled & walk.world.jobs.keys():
-        assert walk.world.jobs[job_id].state in {JobStates.CANCELED, JobStates.COMPLETED}
+    for job in walk.world.jobs.values():
+        if (job.id, job.run) in canceled:
+            assert job.state in {JobStates.CANCELED, JobStates.COMPLETED}
 
 
 @walked
@@ -148,17 +169,20 @@ def anything(about: dict[str, Any]) -> list[said.Message]:
 
 @walked
 def test_promise_6_a_job_ends_once_per_run_and_each_start_is_told_once(steps: list[Step]) -> None:
-    ended: set[UUID] = set()
+    ended: set[tuple[UUID, int]] = set()
     started: Counter[UUID | None] = Counter()
 
     def watch(world: World, heard: list[Heard]) -> None:
         for each in heard:
-            if each.address == "job" and each.outcome is not None and each.outcome.row:
-                if isinstance(each.message, said.RetryJob | said.SubmitJob) and not each.outcome.row.ignored:
-                    ended.discard(each.key)
-                for name in events_of(each):
-                    assert each.key not in ended, f"{name} after its end"
-                    ended.update({each.key} if name in ENDS else ())
+            if each.address != "job" or each.outcome is None or not each.outcome.row:
+                continue
+            if each.before.state is JobStates.INITIAL:
+                ended.difference_update({run for run in ended if run[0] == each.key})
+            if isinstance(each.message, said.RetryJob) and not each.outcome.row.ignored:
+                ended.discard((each.key, each.before.run))
+            for event in events_of(each):
+                assert (each.key, event.run) not in ended, f"{event.name} after its end"
+                ended.update({(each.key, event.run)} if event.name in ENDS else ())
         started.update(event.attempt_id for event in world.events if event.name == "JobStarted")
         world.events.clear()
         assert set(started.values()) <= {1}
@@ -166,9 +190,9 @@ def test_promise_6_a_job_ends_once_per_run_and_each_start_is_told_once(steps: li
     Walk(watch=watch).run(steps)
 
 
-def events_of(heard: Heard) -> list[str]:
+def events_of(heard: Heard) -> list[said.JobEvent]:
     assert heard.outcome is not None
-    return [effect.event.name for effect in heard.outcome.effects if hasattr(effect, "event")]
+    return [effect.event for effect in heard.outcome.effects if hasattr(effect, "event")]
 
 
 @walked
@@ -177,6 +201,42 @@ def test_promise_6_everything_said_twice_has_the_same_outcome(steps: list[Step])
     assert twice.world.jobs == once.world.jobs
     assert twice.world.attempts == once.world.attempts
     assert twice.world.events == once.world.events
+
+
+@walked
+def test_promise_8_an_occurrence_is_taken_once_and_runs_never_overlap(steps: list[Step]) -> None:
+    """Each is later than the one before, so none is taken twice; and none before its time."""
+    latest: dict[UUID, datetime] = {}
+
+    def watch(world: World, heard: list[Heard]) -> None:
+        for each in heard:
+            if each.address == "job" and isinstance(each.message, said.JobSlotWaitElapsed) and each.outcome:
+                job = each.outcome.saga
+                if job.recurring and job.run != each.before.run:
+                    assert job.run == each.before.run + 1
+                    assert latest.get(each.key, world.now - FOR_EVER) < job.scheduled_for <= world.now
+                    latest[each.key] = job.scheduled_for
+        at_work = [each for each in world.attempts.values() if each.holds_slot and each.job_id == RECURRING]
+        assert len(at_work) <= 1
+
+    Walk(watch=watch).run(steps).settle()
+
+
+@walked
+def test_promise_8_only_its_cancel_or_its_end_ends_a_recurrence(steps: list[Step]) -> None:
+    def watch(world: World, heard: list[Heard]) -> None:
+        for each in heard:
+            if each.address != "job" or each.outcome is None or not each.before.recurring:
+                continue
+            before, after = each.before, each.outcome.saga
+            if not after.recurring:
+                assert isinstance(each.message, said.CancelRecurringJob)
+            elif after.state in ENDED_JOB_STATES and before.state not in ENDED_JOB_STATES:
+                seen = [world.now, before.next_start_at, after.scheduled_for]
+                assert after.end_at is not None
+                assert occurrence_after(after, max(at for at in seen if at is not None)) is None
+
+    Walk(watch=watch).run(steps).settle()
 
 
 LAST = Progress(sequence=3, value=30)
