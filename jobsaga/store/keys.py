@@ -28,7 +28,7 @@ from jobsaga.sagas.states import JobStates
 
 WINDOW = 200
 KEYS = 2000
-ENTRIES = 20_000
+ENTRIES = 10_000
 #: Keys of which more than one job is asked for, at most.
 DEEP_KEYS = 100
 #: So many keys MariaDB and MySQL can leave out by the index.
@@ -103,18 +103,17 @@ def _heads(
     if connection.vendor == "mysql":
         some = full[:LEFT_OUT]
         without, left_out = _not_in("j.concurrency_key", some)
-        keys, values = MYSQL_KEYS.format(without=without), [job_type.name, after, *left_out, ENTRIES]
+        keys, values = MYSQL_KEYS.format(without=without), [job_type.name, after, *left_out, ENTRIES, KEYS]
     else:
         keys, values = WALK, [job_type.name, after, job_type.name, KEYS]
     with_room, at_their_limit = _not_in("k.k", full)
-    steps = "SUM(k.n)" if connection.vendor == "mysql" else "COUNT(k.k)"
-    sql = HEADS.format(keys=keys, unwanted=unwanted, with_room=with_room, steps=steps)
+    all_read = f" OR SUM(k.n) >= {ENTRIES}" if connection.vendor == "mysql" else ""
+    sql = HEADS.format(keys=keys, unwanted=unwanted, with_room=with_room, all_read=all_read)
     values += [job_type.name, *skipped, *at_their_limit, limit]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         rows = cursor.fetchall()
-    whole = ENTRIES if connection.vendor == "mysql" else KEYS
-    stopped = next((key for job_id, key, taken in rows if job_id is None and (taken or 0) >= whole), None)
+    stopped = next((key for job_id, key, stops in rows if job_id is None and stops), None)
     return [(as_id(job_id), key) for job_id, key, _ in rows if job_id is not None], stopped
 
 
@@ -143,18 +142,18 @@ MYSQL_KEYS = f"""k(k, n) AS (
     SELECT e.k, COUNT(*) FROM (
         SELECT j.concurrency_key AS k FROM {_TABLE} j FORCE INDEX (jobsaga_job_key)
         WHERE {_OF_TYPE} AND j.concurrency_key > %s{{without}} ORDER BY j.concurrency_key LIMIT %s
-    ) AS e GROUP BY e.k
+    ) AS e GROUP BY e.k ORDER BY e.k LIMIT %s
 )"""
 HEADS = f"""WITH {{keys}}
 SELECT * FROM (
-    SELECT j.id, j.concurrency_key, 0 AS n FROM (
+    SELECT j.id, j.concurrency_key, 0 AS stops FROM (
         SELECT (
             SELECT j.id FROM {_TABLE} j WHERE {_OF_TYPE} AND j.concurrency_key = k.k AND j.slot IS NULL{{unwanted}}
             ORDER BY {_ORDER} LIMIT 1
         ) AS head FROM k WHERE k.k IS NOT NULL{{with_room}}
     ) AS h JOIN {_TABLE} j ON j.id = h.head ORDER BY {_ORDER} LIMIT %s
 ) AS first
-UNION ALL SELECT NULL, MAX(k.k), {{steps}} FROM k"""
+UNION ALL SELECT NULL, MAX(k.k), CASE WHEN COUNT(k.k) >= {KEYS}{{all_read}} THEN 1 ELSE 0 END FROM k"""
 FIRSTS = f"""SELECT f{{n}}.id FROM (
     SELECT j.id FROM {_TABLE} j WHERE {_OF_TYPE} AND j.concurrency_key = %s AND j.slot IS NULL{{unwanted}}
     ORDER BY {_ORDER} LIMIT %s

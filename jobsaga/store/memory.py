@@ -186,10 +186,11 @@ class MemoryTransaction:
         return said[:limit]
 
     def types_with_work(self, now: datetime) -> list[str]:
-        with_worker = {name for (name, instance) in self.memory.type_instances if self._lives(instance, now)}
-        known = self.memory.job_types
-        awake = [name for name in with_worker if name in known and known[name].paused_at is None]
-        return [name for name in awake if self.waiting_jobs(name, 1)]
+        instances = self.memory.instances
+        lives = {key for key, each in instances.items() if self._lives(key, now) and not each.drained}
+        with_worker = {name for name, instance in self.memory.type_instances if instance in lives}
+        awake = {name for name, each in self.memory.job_types.items() if each.paused_at is None}
+        return [name for name in with_worker & awake if self.waiting_jobs(name, 1)]
 
     def expire_instances(self, now: datetime) -> list[UUID]:
         over = [i.id for i in self.memory.instances.values() if i.running and i.lease_expires_at <= now]

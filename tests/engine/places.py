@@ -19,7 +19,7 @@ from jobsaga.memory import Instance, Memory
 from jobsaga.messages import Message, decode
 from jobsaga.sagas import Attempt, Checkpoint, Job
 from jobsaga.sagas.states import AttemptStates, JobStates
-from jobsaga.store.base import Dead, HistoryRow, Store
+from jobsaga.store.base import Dead, HistoryRow, Store, TypeHistoryRow
 from jobsaga.store.memory import MemoryStore
 from jobsaga.transport.base import Transport
 from jobsaga.transport.memory import MemoryTransport
@@ -54,6 +54,7 @@ class Place(Protocol):
     def checkpoint(self, job_id: UUID) -> Checkpoint | None: ...
     def attempts(self, job_id: UUID | None) -> list[Attempt]: ...
     def history(self, job_id: UUID) -> list[HistoryRow]: ...
+    def type_history(self) -> list[TypeHistoryRow]: ...
     def dead(self) -> list[Dead]: ...
     def waiting_for(self, endpoint: str) -> list[Message]: ...
     def hold(self, what: str, key: Any) -> AbstractContextManager[None]: ...
@@ -113,6 +114,9 @@ class MemoryPlace:
 
     def history(self, job_id: UUID) -> list[HistoryRow]:
         return [row for row in self.memory.history if row.job_id == job_id]
+
+    def type_history(self) -> list[TypeHistoryRow]:
+        return list(self.memory.type_history)
 
     def dead(self) -> list[Dead]:
         return list(self.memory.dead)
@@ -199,6 +203,10 @@ class DatabasePlace:
 
     def history(self, job_id: UUID) -> list[HistoryRow]:
         return [_history(row) for row in self.rows("JobHistory").filter(job_id=job_id).order_by("id")]
+
+    def type_history(self) -> list[TypeHistoryRow]:
+        names = TypeHistoryRow.__struct_fields__
+        return [TypeHistoryRow(**row) for row in self.rows("JobTypeHistory").order_by("id").values(*names)]
 
     def dead(self) -> list[Dead]:
         names = Dead.__struct_fields__

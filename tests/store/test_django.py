@@ -7,10 +7,11 @@ import pytest
 from jobsaga.clock import ManualClock
 from tests.engine.places import DatabasePlace
 from tests.store.contract import StoreContract
+from tests.store.keyed import KeyedContract
 
 
 @pytest.mark.django_db
-class TestDjangoStore(StoreContract):
+class TestDjangoStore(StoreContract, KeyedContract):
     @pytest.fixture
     def place(self) -> DatabasePlace:
         return DatabasePlace(ManualClock())

@@ -6,9 +6,10 @@ import pytest
 
 from tests.engine.places import MemoryPlace
 from tests.store.contract import StoreContract
+from tests.store.keyed import KeyedContract
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(StoreContract, KeyedContract):
     @pytest.fixture
     def place(self) -> MemoryPlace:
         return MemoryPlace()
