@@ -156,7 +156,9 @@ def is_put_forward(job: Job, message: SubmitJob, env: Env) -> bool:
 
 
 def completed_jobs_go(job: Job, message: Message, env: Env) -> bool:
-    return env.finalize_completed
+    """A recurrence that was canceled stays: if it were gone, the next deploy would begin it anew."""
+    was_canceled = bool(job.recurring_name) and not job.recurring
+    return env.finalize_completed and not was_canceled
 
 
 # Verbs
