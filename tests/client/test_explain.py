@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.utils import timezone
 
+import jobsaga.client.explain
 from jobsaga import (
     add_or_update_recurring_job,
     aexplain_job,
@@ -233,3 +236,20 @@ def test_that_it_has_ended(world: Site, situation: str, sentence: str) -> None:
 
 def test_no_state_is_left_out() -> None:
     assert set(RULES) == set(STORED_JOB_STATES)
+
+
+def test_the_page_names_each_reason() -> None:
+    root = Path(jobsaga.client.explain.__file__).parent
+    said = {
+        code for path in root.glob("*.py") for code in re.findall(r'say\(\s*"([a-z-]+)"', path.read_text())
+    }
+    said |= set(re.findall(r'_in_turn\(\s*facts, "([a-z-]+)"', (root / "slots.py").read_text()))
+    said |= {"retry", "retry-lost"}
+    page = (
+        (root.parents[2] / "docs/jobs.md")
+        .read_text()
+        .partition("## Why is it waiting?")[2]
+        .partition("\n## ")[0]
+    )
+    assert said - {"running"} == set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
+    assert {"`running`", "`completed`", "`faulted`", "`canceled`"} <= set(re.findall(r"`[a-z]+`", page))

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
 
-from jobsaga import cancel_job, explain_job, get_job_state, retry_job
+from jobsaga import explain_job, get_job_state
 from jobsaga.client.explain import Holder
 from jobsaga.client.explain.facts import Facts
 from jobsaga.client.explain.rules import complete
-from jobsaga.ids import uuid7
 from jobsaga.messages import LimitKind
 from tests.client.acts import TYPE
 from tests.client.conftest import Site
-from tests.engine.workers import ScriptedWorker
+from tests.client.explained import OTHER, busy, set_type, set_worker
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
-OTHER = "audio.Mix"
-
-
-def set_type(site: Site, **columns: Any) -> None:
-    """As a saga host has written it, after a person asked for it."""
-    assert site.place.rows("JobTypeSaga").filter(name=TYPE).update(**columns) == 1
-
-
-def set_worker(site: Site, worker: ScriptedWorker, **columns: Any) -> None:
-    assert site.place.rows("JobInstance").filter(pk=worker.id).update(**columns) == 1
-
-
-def busy(site: Site, slots: int = 1) -> list[UUID]:
-    """Jobs that run, one a second; on one new worker if there is none yet."""
-    if not site.workers:
-        site.worker(slots)
-    ids = []
-    for n in range(slots):
-        if n:
-            site.pass_time(1)
-        ids.append(site.submit(TYPE))
-        for worker in site.workers:
-            for start in worker.receive():
-                worker.started(start)
-        site.lap()
-    return ids
 
 
 class TestNoWorker:
@@ -268,49 +239,3 @@ class TestLimits:
         assert why.code == "key"
         assert len(why.also) == 1
         assert why.also[0].startswith("The one slot of its worker is taken")
-
-
-class TestItsOldAttempt:
-    """Canceled by force, and retried by hand while its worker has not said that it has ended."""
-
-    def left_behind(self, site: Site) -> tuple[UUID, ScriptedWorker]:
-        (job_id,) = busy(site)
-        cancel_job(job_id)
-        site.lap()
-        site.pass_time(41)
-        assert site.state(job_id) == "Canceled"
-        retry_job(job_id)
-        site.lap()
-        return job_id, site.workers[0]
-
-    def test_on_a_worker_that_lives(self, world: Site) -> None:
-        job_id, _ = self.left_behind(world)
-        world.worker()
-        why = explain_job(job_id)
-        assert why.sentence == (
-            "Its last attempt still holds its slot, until test:1 says that it has ended or counts as lost."
-        )
-        assert (why.code, why.worker, why.until, why.also) == ("old-attempt", "test:1", None, ())
-        assert why.since == world.attempts(job_id)[0].created_at
-
-    def test_on_a_worker_that_is_lost(self, world: Site) -> None:
-        job_id, worker = self.left_behind(world)
-        worker.dies()
-        world.clock.advance(17)
-        why = explain_job(job_id)
-        assert why.sentence == (
-            "Its last attempt still holds its slot: test:1 is lost, its lease was over 2 s ago, "
-            "and a saga host ends it once nothing holds the job's row."
-        )
-        assert why.until == world.clock.now() + SECOND
-        assert why.also[0].startswith(f"No live worker runs {TYPE}: test:1 was seen last at 00:00:41")
-
-    def test_on_a_worker_that_nobody_knows(self, world: Site) -> None:
-        job_id, worker = self.left_behind(world)
-        world.place.rows("JobInstance").filter(pk=worker.id).delete()
-        assert explain_job(job_id).sentence == "Its last attempt still holds its slot."
-
-    def test_of_which_the_row_is_gone(self, world: Site) -> None:
-        job_id, _ = self.left_behind(world)
-        world.place.rows("JobSaga").filter(pk=job_id).update(slot=uuid7())
-        assert explain_job(job_id).sentence == "Its last attempt still holds its slot."

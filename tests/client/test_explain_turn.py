@@ -12,7 +12,7 @@ from django.db import connections
 from django.test import override_settings
 
 from jobsaga import explain_job, get_job_state
-from jobsaga.client.explain.facts import FEWEST_RUNS, MANY
+from jobsaga.client.explain.facts import MANY
 from jobsaga.client.explain.turn import estimated_start
 from jobsaga.conf import settings
 from jobsaga.engine.strategies import Strategies
@@ -20,7 +20,7 @@ from jobsaga.sagas.distribution import JobDistributionStrategy, JobSlotRequest, 
 from jobsaga.sagas.states import JobStates
 from tests.client.acts import TYPE
 from tests.client.conftest import Site
-from tests.client.test_explain_slots import OTHER, busy, set_type
+from tests.client.explained import OTHER, busy, set_type
 from tests.store.rows import job, write
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +118,7 @@ class TestEstimate:
         assert get_job_state(job_id).waiting_for == why.sentence
 
     def test_of_one_behind_others(self, world: Site) -> None:
-        ended(world, *[600] * FEWEST_RUNS)
+        ended(world, *[600] * 5)
         busy(world, 2)
         world.submit_many(3, TYPE)
         world.pass_time(1)
@@ -126,15 +126,14 @@ class TestEstimate:
         assert why.estimated_start == world.clock.now() + (600 + 600 - 1) * SECOND
         assert why.sentence.endswith("; 3 jobs are before it, and may start in about 20 min (an estimate).")
 
-    def test_not_of_too_few_runs(self, world: Site) -> None:
-        ended(world, *[60] * (FEWEST_RUNS - 1))
-        ended(world, *[60] * FEWEST_RUNS, job_type=OTHER)
+    def test_not_where_no_earlier_one_is_known(self, world: Site) -> None:
+        ended(world, *[60] * 5, job_type=OTHER)
         busy(world)
         why = explain_job(world.submit(TYPE))
         assert (why.estimated_start, why.sentence.endswith("; it is the next in line.")) == (None, True)
 
     def test_not_while_today_takes_longer_than_usual(self, world: Site) -> None:
-        ended(world, *[10] * FEWEST_RUNS)
+        ended(world, *[10] * 5)
         busy(world)
         world.pass_time(11, step=1)
         assert explain_job(world.submit(TYPE)).estimated_start is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
-from statistics import median
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +23,13 @@ from jobsaga.models import JobAttemptSaga, JobHistory, JobInstance, JobSaga, Job
 from jobsaga.models.workers import InstanceState
 from jobsaga.sagas.records import JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
-from jobsaga.store import line
+from jobsaga.store import estimates, line
 from jobsaga.store.rows import COLUMNS, records
 
 #: How far places in the queue are counted.
 MANY = 1000
-#: How many of the jobs that ended last are looked at for durations, and how many of the type there must be.
-LAST_ENDED, FEWEST_RUNS = 300, 5
+#: Among how many of the jobs that ended last one of the type is looked for.
+LAST_ENDED = 100
 #: A saga host looks every second: what lies longer, nobody looks at.
 LATE = timedelta(seconds=10)
 
@@ -166,17 +165,16 @@ class Facts:
         return since
 
     @cached_property
-    def last_runs(self) -> list[tuple[datetime, timedelta | None]]:
-        """When jobs of the type ended and how long their last attempts took, among all that have ended last."""
+    def last_end(self) -> datetime | None:
+        """When a job of the type ended last, if it is among the last of all."""
         ended = JobSaga.objects.using(self.alias).filter(finished_at__isnull=False).order_by("-finished_at")
-        rows = ended.values_list("job_type", "finished_at", "duration")[:LAST_ENDED]
-        return [(at, duration) for name, at, duration in rows if at and name == self.job.job_type]
+        rows = ended.values_list("job_type", "finished_at")[:LAST_ENDED]
+        return next((at for name, at in rows if name == self.job.job_type), None)
 
-    @property
+    @cached_property
     def usual_duration(self) -> timedelta | None:
-        """Half of the last runs took no longer; None of too few."""
-        known = [duration.total_seconds() for _, duration in self.last_runs if duration is not None]
-        return timedelta(seconds=median(known)) if len(known) >= FEWEST_RUNS else None
+        """Half of the runs of late took no longer; None if there were none."""
+        return estimates.usual_duration(self.alias, self.job)
 
     @cached_property
     def ahead(self) -> Counter[str]:

@@ -180,7 +180,7 @@ def free_slot(facts: Facts) -> Explanation:
     """Nothing is in the way. On a busy site that is so for a moment; else somebody does not give the slot."""
     room, turn = facts.allotment.room, in_line(facts, 0)
     free = "A slot is free" if room == 1 else f"{room:,} slots are free"
-    quiet = max([facts.in_line_since, *(at for at, _ in facts.last_runs[:1]), *_moves(facts)])
+    quiet = max([facts.in_line_since, *_moves(facts)])
     if quiet < facts.now - LATE:
         since = (
             f"{free}, but no saga host has given it one since {facts.at(quiet)} ({span(facts.now - quiet)})"
@@ -211,7 +211,9 @@ def _why_not(facts: Facts) -> str:
 
 
 def _moves(facts: Facts) -> Iterator[Any]:
-    """When something last happened by which there may be room: a worker came, or was given a slot."""
+    """When something last happened by which there may be room: a job ended, a worker came or was given a slot."""
+    if facts.last_end is not None:
+        yield facts.last_end
     for each in facts.crew:
         yield each.instance.started_at
         if each.used_at is not None:
