@@ -421,6 +421,7 @@ class SetConcurrentJobLimit(Message, frozen=True, kw_only=True):
     concurrency_per_key: int | None = None
     job_type_properties: Json = {}
     instance_properties: Json = {}
+    message_version: int = 1
 
 
 class Steering(Message, frozen=True, kw_only=True):

@@ -125,6 +125,7 @@ class InlineWorker:
                 concurrency_per_key=each.options.concurrency_per_key if each.options.concurrency_key else None,
                 job_type_properties=each.options.job_type_properties.to_dict(),
                 instance_properties=each.options.instance_properties.to_dict(),
+                message_version=each.message_version,
             )
             for each in consumers.all()
         ]

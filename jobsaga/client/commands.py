@@ -154,6 +154,7 @@ def job_fields(
     return {
         "job_type": definition.type_name,
         "message": content,
+        "message_version": definition.message_version,
         "properties": known,
         "priority": priority,
         "concurrency_key": concurrency_key(

@@ -22,6 +22,7 @@ from jobsaga.exceptions import (
 )
 from jobsaga.options import JobOptions
 from jobsaga.payload import check_json, type_problem
+from jobsaga.payload.versions import version_of, version_problem
 
 if TYPE_CHECKING:
     from jobsaga.consumers.consumer import JobConsumer
@@ -36,6 +37,11 @@ class JobConsumerDefinition:
     options: JobOptions
     factory: Callable[[], JobConsumer[Any]]
     is_async: bool
+
+    @property
+    def message_version(self) -> int:
+        """The version of its messages that this release writes, and reads at most."""
+        return version_of(self.message_type)
 
 
 class ConsumerProblem(NamedTuple):
@@ -208,7 +214,7 @@ def _flaws(candidate: Candidate, definition: JobConsumerDefinition) -> Iterator[
             f"{candidate} has a max_memory, but shares its process with other jobs: that can only be kept by a plain "
             "def with a process of its own."
         )
-    unsupported = type_problem(definition.message_type)
+    unsupported = type_problem(definition.message_type) or version_problem(definition.message_type)
     if unsupported:
         name = full_name(definition.message_type)
         yield UnresolvedMessageType(f"{name}, the message of {candidate}, {unsupported}.")

@@ -252,7 +252,8 @@ class Allocation:
         outcome = turn.step_job(JobSlotWaitElapsed(job_id=job.id))
         for request in outcome:
             assert isinstance(request.message, AllocateJobSlot)
-            chosen = self.strategies.choose(strategy, self._types[name], request.message)
+            able = _who_can_read(self._types[name], job.message_version)
+            chosen = self.strategies.choose(strategy, able, request.message)
             for reply in self._tell(name, request.message, chosen):
                 assert isinstance(reply.message, JobSlotAllocated | JobSlotUnavailable)
                 turn.apply(reply.message)
@@ -274,6 +275,18 @@ class Allocation:
             for key, instance in before[name].instances.items()
             if key not in after.instances
         ]
+
+
+def _who_can_read(job_type: JobType, version: int) -> JobType:
+    """The type, with those who cannot read a message of this version as if they were drained: in a deploy a new
+    release's jobs wait for its first worker.
+    """
+    old = {
+        key: each.but(drained=True)
+        for key, each in job_type.instances.items()
+        if each.message_version < version
+    }
+    return job_type.but(instances={**job_type.instances, **old}) if old else job_type
 
 
 def _waits(job: Job) -> bool:

@@ -50,6 +50,8 @@ class JobTypeInstance(models.Model):
     concurrency_cap = models.PositiveIntegerField(null=True)
     used_at = models.DateTimeField(null=True)
     properties = models.JSONField(default=dict)
+    #: The newest version of the type's message that it can read.
+    message_version = models.PositiveIntegerField(default=1)
 
     class Meta:
         verbose_name = "job type on an instance"

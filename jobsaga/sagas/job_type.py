@@ -119,6 +119,7 @@ def configure(job_type: JobType, message: SetConcurrentJobLimit, env: Env) -> St
         concurrent_job_limit=message.concurrent_job_limit,
         concurrency_cap=message.concurrency_cap,
         properties=message.instance_properties,
+        message_version=message.message_version,
     )
     job_type = job_type.but(
         concurrent_job_limit=message.concurrent_job_limit,

@@ -146,6 +146,8 @@ class TypeInstance(Record):
     concurrency_cap: int | None = None
     used_at: datetime | None = None
     properties: Json = field(default_factory=dict)
+    #: Messages of a newer version than this it cannot read.
+    message_version: int = 1
     #: Slots it holds, the machine it runs on, and whether it is to get no more (or cannot be told to start any): known
     #: when it is asked for.
     active: int = 0

@@ -93,6 +93,7 @@ class Instance:
         self.clock = clock or SystemClock()
         self.time = time or DatabaseTime(self.clock)
         self.executor, self.transport, self.definitions = executor, transport, definitions
+        self._newest = {each.type_name: each.message_version for each in definitions}
         self.properties, self.concurrency = dict(properties or {}), concurrency
         self.endpoint = instance_endpoint(self.id)
         self.store = InstanceStore(settings.DATABASE, self.id, settings.HEARTBEAT_TIMEOUT)
@@ -210,6 +211,9 @@ class Instance:
     def _start(self, start: StartJob) -> None:
         if self._stopping or self.lost:
             self.reporter.say([self._ended(start.job_id, start.attempt_id, CancelKind.NOT_STARTED)])
+        elif start.message_version > self._newest.get(start.job_type, 1):
+            why = f"Its message has version {start.message_version}, which this worker cannot read"
+            self.reporter.say([self._ended(start.job_id, start.attempt_id, CancelKind.NOT_STARTED, why)])
         else:
             self.executor.start(start)
             self.roster.started(start, self.executor.running())
@@ -254,6 +258,7 @@ class Instance:
             concurrency_per_key=options.concurrency_per_key if options.concurrency_key else None,
             job_type_properties=options.job_type_properties.to_dict(),
             instance_properties={**options.instance_properties.to_dict(), **self.properties},
+            message_version=definition.message_version,
         )
 
 

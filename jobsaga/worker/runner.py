@@ -36,6 +36,7 @@ from jobsaga.messages import (
     StartJob,
 )
 from jobsaga.options import JobOptions
+from jobsaga.payload.versions import upgraded
 from jobsaga.worker.context import Host, JobContext
 from jobsaga.worker.faults import describe
 from jobsaga.worker.job_log import JobLog, captured
@@ -163,7 +164,9 @@ class Attempt:
         )
 
     def _context(self) -> JobContext[Any]:
-        job = payload.decode(self._known().message_type, self.start.message)
+        message_type = self._known().message_type
+        message = upgraded(message_type, self.start.message, self.start.message_version)
+        job = payload.decode(message_type, message)
         return JobContext(
             self.start, job, self.options, self._host, self.token, self.progress, self.saved, self.log
         )

@@ -110,7 +110,9 @@ def test_each_item_takes_effect_exactly_once_whatever_is_killed_when(quick: Site
     wait_for_workers(quick, 2)
     for number in range(STRIKES):
         left = ITEMS - done_so_far()
-        enough = ITEMS - left + left // (STRIKES - number + 1)  # so that there is something left at each strike
+        enough = (
+            ITEMS - left + left // (STRIKES - number + 1)
+        )  # so that there is something left at each strike
         quick.wait_for(partial(has_done, enough), 120, f"{enough} items, after {dict(torture.done)}")
         time.sleep(torture.random.uniform(0, 0.3))  # the random moment
         torture.strike(number)

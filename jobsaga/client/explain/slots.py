@@ -29,7 +29,7 @@ WORKER = "manage.py runjobworker"
 def waits_for_slot(facts: Facts) -> Iterator[Explanation]:
     """All that keeps it from a slot; if nothing does, why it may not have one yet."""
     hindered = False
-    for rule in (old_attempt, no_worker, paused, drained, key_limit, global_limit, no_slot):
+    for rule in (old_attempt, no_worker, too_old, paused, drained, key_limit, global_limit, no_slot):
         if rule is key_limit and not hindered and _has_moved_on(facts):
             yield facts.say("about-to-start", "It has just been given a slot")
             return
@@ -98,6 +98,19 @@ def no_worker(facts: Facts) -> Iterator[Explanation]:
             f"; {some(others, 'other worker')} {'lives' if others == 1 else 'live'}, but not for this type"
         )
     yield facts.say("no-worker", text, since=since, worker=worker, mend=WORKER)
+
+
+def too_old(facts: Facts) -> Iterator[Explanation]:
+    """All who run the type are of an older release than the one that has submitted it."""
+    version = facts.job.message_version
+    newest = max((each.message_version for each in facts.crew), default=version)
+    if newest < version:
+        yield facts.say(
+            "too-old",
+            f"Its message has version {version}, and the live workers of {facts.job.job_type} read version {newest} at "
+            "most: it waits for one of the newer release",
+            mend=WORKER,
+        )
 
 
 def paused(facts: Facts) -> Iterator[Explanation]:
