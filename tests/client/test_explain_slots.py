@@ -128,6 +128,16 @@ class TestAPerson:
         )
         assert (why.code, why.limit, why.held) == ("slots", 1, 1)
 
+    def test_has_lowered_it_below_what_runs(self, world: Site) -> None:
+        first, *_ = busy(world, 3)
+        set_type(world, override_job_limit=1, override_by="ada")
+        why = explain_job(world.submit(TYPE))
+        assert why.sentence == (
+            "3 slots of its worker are taken, where 1 may be, the longest since 00:00 by job "
+            f"{first.hex[-8:]} (an override by ada); it is the next in line."
+        )
+        assert (why.limit, why.held) == (1, 3)
+
     @pytest.mark.parametrize(
         ("column", "code", "where"),
         [

@@ -164,7 +164,7 @@ def global_limit(facts: Facts) -> Iterator[Explanation]:
     if limit == 0:
         text = f"{known.name} may not run anywhere"
     else:
-        text = f"{_all(limit)} of all workers together {_taken(limit)}{_held_by(facts, holders)}"
+        text = f"{_taken(limit, len(holders), 'all workers together')}{_held_by(facts, holders)}"
     text += _by_override(facts, overridden=known.override_global_limit is not None)
     yield _in_turn(facts, "global-limit", text, holders, in_line(facts, limit), limit=limit)
 
@@ -182,7 +182,7 @@ def no_slot(facts: Facts) -> Iterator[Explanation]:
     if limit == 0:
         text = f"{known.name} may not run on {whose}"
     else:
-        text = f"{_all(limit)} of {whose} {_taken(limit)}{_held_by(facts, holders)}"
+        text = f"{_taken(limit, len(holders), whose)}{_held_by(facts, holders)}"
     text += _by_override(facts, overridden=known.override_job_limit is not None)
     if idle := len(known.instances) - len(theirs):
         text += f"; {some(idle, 'other')} {'is' if idle == 1 else 'are'} drained"
@@ -247,12 +247,11 @@ def _in_turn(
     )
 
 
-def _all(limit: int) -> str:
-    return "The one slot" if limit == 1 else f"All {limit:,} slots"
-
-
-def _taken(limit: int) -> str:
-    return "is taken" if limit == 1 else "are taken"
+def _taken(limit: int, held: int, whose: str) -> str:
+    """More may be held than there are: a limit that is lowered takes no slot from anybody."""
+    if held > limit:
+        return f"{held:,} slots of {whose} are taken, where {limit:,} may be"
+    return f"The one slot of {whose} is taken" if limit == 1 else f"All {limit:,} slots of {whose} are taken"
 
 
 def _held_by(facts: Facts, holders: Sequence[Holder]) -> str:
