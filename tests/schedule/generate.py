@@ -10,8 +10,8 @@ WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 def cron_text(rng: random.Random) -> str:
     """Five or six fields. Most say little, as real ones do; some are odd."""
-    minute = field(rng, 0, 59, free=3)
-    hour = field(rng, 0, 23, free=3)
+    minute = field(rng, 0, 59, free=2)
+    hour = field(rng, 0, 23, free=2)
     month = field(rng, 1, 12, free=9, names=MONTHS)
     text = f"{minute} {hour} {day_of_month(rng)} {month} {day_of_week(rng)}"
     if rng.random() < 0.4:
@@ -34,7 +34,7 @@ def item(rng: random.Random, low: int, high: int, names: list[str] | None) -> st
 
     first = rng.randint(low, high - 1)
     last = rng.randint(first + 1, high)
-    kind = rng.choice(["value", "value", "range", "step", "stepped range", "from"])
+    kind = rng.choice(["value"] * 5 + ["range"] * 2 + ["step", "stepped range", "from"])
     if kind == "value":
         return name(rng.randint(low, high))
     if kind == "range":
