@@ -1,8 +1,21 @@
-"""The site as an ASGI application."""
+"""The site as an ASGI application: pages that follow what happens over a socket, in any number of processes.
+
+    uvicorn dashboard.asgi:application
+
+Static files are served here while DEBUG is on; otherwise that is the web server's business.
+"""
 
 import os
 
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
-application = get_asgi_application()
+django = get_asgi_application()
+
+from jobsaga.live.routing import live_socket  # noqa: E402 - it needs the apps
+
+http = ASGIStaticFilesHandler(django) if settings.DEBUG else django
+application = ProtocolTypeRouter({"http": http, "websocket": live_socket()})

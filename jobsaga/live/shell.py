@@ -8,17 +8,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib.messages import get_messages
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from jobsaga.conf import settings
 from jobsaga.live import access
 from jobsaga.live.queries.filters import Asking
+from jobsaga.live.tail import newest
 from jobsaga.store.django import database_now
 
 #: The pages of the navigation: address, word and sign.
@@ -31,6 +33,9 @@ PAGES = (
     ("activity", "Activity", "activity"),
     ("health", "Health", "health"),
 )
+#: Where the socket is, below the site's root; and how often a page without one reads itself again, in seconds.
+SOCKET = "ws/jobsaga/"
+POLL = 4
 THEME_COOKIE = "jobsaga_theme"
 THEMES = ("light", "dark")
 
@@ -49,10 +54,11 @@ def page(template: str, active: str) -> Callable[[View], Respond]:
             refused = access.refusal(request)
             if refused is not None:
                 return refused
+            around = shell(request, active)  # first: its cursor must not be newer than what the page shows
             found = view(request, **kwargs)
             if isinstance(found, HttpResponseBase):
                 return found
-            context = {**shell(request, active), **found}
+            context = {**around, **found}
             status = context.pop("status", 200)
             return guarded(TemplateResponse(request, f"jobsaga/live/{template}.html", context, status=status))
 
@@ -68,6 +74,9 @@ def shell(request: HttpRequest, active: str) -> dict[str, Any]:
         "ns": namespace(request),
         "pages": PAGES,
         "active": active,
+        "cursor": newest(settings.DATABASE),
+        "socket": socket(request),
+        "poll": POLL,
         "here": request.get_full_path(),
         "notes": get_messages(request),
         "theme": theme if theme in THEMES else "",
@@ -77,6 +86,11 @@ def shell(request: HttpRequest, active: str) -> dict[str, Any]:
         "now": now(),
         "zone": timezone.get_current_timezone_name(),
     }
+
+
+def socket(request: HttpRequest) -> str:
+    """The address of the socket, where the site runs under ASGI; else the page reads itself again and again."""
+    return f"{get_script_prefix()}{SOCKET}" if isinstance(request, ASGIRequest) else ""
 
 
 def now() -> Any:

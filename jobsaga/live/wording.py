@@ -113,6 +113,17 @@ def percent(part: float) -> str:
     return f"{min(99, int(part * 100))} %" if part < 1 else "100 %"
 
 
+def said(job: Any, longest: int = 80) -> str:
+    """What a job says of its progress, beside the bar."""
+    if job.progress_value is None:
+        return "no progress reported"
+    count = f"{number(job.progress_value)} / {number(job.progress_limit)}" if job.progress_limit else ""
+    message = job.progress_message
+    return " ".join(
+        filter(None, (count, message if len(message) <= longest else f"{message[: longest - 1]}…"))
+    )
+
+
 def short(key: UUID | None) -> str:
     """The end of an id: the part by which the ids of one hour differ."""
     return key.hex[-SHORT:] if key else ""

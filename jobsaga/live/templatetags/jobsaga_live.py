@@ -102,6 +102,12 @@ def bar(job: Any) -> SafeString:
 
 
 @register.simple_tag
+def said(job: Any) -> str:
+    """What stands beside the bar."""
+    return wording.said(job)
+
+
+@register.simple_tag
 def percent(value: float | None, limit: float | None) -> str:
     """A share in percent."""
     part = wording.share(value, limit)

@@ -1,0 +1,102 @@
+"""The socket of the live pages, over Channels. It is for looking only: whatever changes a job is a POST.
+
+A page says which jobs it shows and the number of the event up to which it knows; it is told what looks different
+since, and when to read itself again. Who may not see jobs is refused at the door, and asked again every minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from channels.auth import get_user
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings as site_settings
+
+from jobsaga.conf import settings
+from jobsaga.live import access
+from jobsaga.live.feed import AGAIN, WATCHED, Listener, feed
+from jobsaga.live.tail import newest
+
+#: Seconds between two looks at whether the user may still see jobs.
+CHECK_EVERY = 60.0
+NOT_PERMITTED, NOT_UNDERSTOOD = 4403, 4400
+LARGEST = 20_000
+
+
+class LiveConsumer(AsyncJsonWebsocketConsumer):
+    """One page that is open somewhere."""
+
+    check_every = CHECK_EVERY
+
+    async def connect(self) -> None:
+        """Let in who may see jobs."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listener = Listener()
+        if not self._is_from_here() or not await self._may_see():
+            await self.close(NOT_PERMITTED)
+            return
+        await self.accept()
+        await feed.join(self._listener)
+        self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._check())]
+
+    async def disconnect(self, code: int) -> None:
+        """Forget the page."""
+        feed.leave(self._listener)
+        for task in self._tasks:
+            task.cancel()
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
+        """The one thing a page may say: what it shows, and up to where it knows."""
+        if text_data is None or len(text_data) > LARGEST:
+            await self.close(NOT_UNDERSTOOD)
+            return
+        try:
+            said = await self.decode_json(text_data)
+            watched = frozenset(map(UUID, said["watch"][:WATCHED]))
+            after = int(said["after"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            await self.close(NOT_UNDERSTOOD)
+            return
+        self._listener.watched = watched
+        if await database_sync_to_async(newest)(settings.DATABASE) > after:
+            self._listener.tell(AGAIN)
+        self._listener.tell({"t": "hello"})
+
+    async def _tell(self) -> None:
+        while True:
+            await self.send_json(await self._listener.queue.get())
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(self.check_every)
+            if not await self._may_see():
+                await self.close(NOT_PERMITTED)
+                return
+
+    def _is_from_here(self) -> bool:
+        """Whether a page of this very site opens it: a browser sends the user's cookie from any page. Behind a proxy
+        that changes the host, the site's origin has to be in CSRF_TRUSTED_ORIGINS, as for its forms.
+        """
+        headers = dict(self.scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        return bool(origin) and (
+            urlsplit(origin).netloc == host or origin in site_settings.CSRF_TRUSTED_ORIGINS
+        )
+
+    async def _may_see(self) -> bool:
+        """Asked of the session and the database anew: people log out, and rights are withdrawn."""
+        session = self.scope.get("session")
+        if session is None or not session.session_key:
+            return False
+        store = import_module(site_settings.SESSION_ENGINE).SessionStore(session.session_key)
+        scope: Any = {"session": store}
+        user: Any = await get_user(scope)
+        return bool(await database_sync_to_async(lambda: user.is_active and user.has_perm(access.VIEW))())

@@ -1,0 +1,46 @@
+"""What a page needs to show a change of a job at once: its state and its progress, drawn as in the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from jobsaga.live import wording
+from jobsaga.live.templatetags.jobsaga_live import bar, pill
+from jobsaga.models import JobSaga
+
+COLUMNS = (
+    "id", "version", "state", "progress_value", "progress_limit", "progress_message", "progress_sequence", "run",
+    "attempt_id",
+)  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """What is compared: a job whose version and progress are the same looks the same."""
+
+    version: int
+    attempt_id: UUID | None
+    sequence: int
+
+
+def read(alias: str, jobs: Collection[UUID]) -> dict[UUID, JobSaga]:
+    """These jobs, as far as they are stored."""
+    rows = JobSaga.objects.using(alias).only(*COLUMNS)
+    return {job.id: job for job in rows.filter(pk__in=list(jobs))} if jobs else {}
+
+
+def seen(job: JobSaga) -> Seen:
+    """What this job looks like."""
+    return Seen(job.version, job.attempt_id, job.progress_sequence)
+
+
+def patch(job: JobSaga) -> dict[str, Any]:
+    """The job as it is shown. Numbers travel as text where they may be large."""
+    return {
+        "id": str(job.id),
+        "version": job.version,
+        "pill": str(pill(job.state)),
+        "bar": str(bar(job)),
+        "said": wording.said(job),
+    }
