@@ -194,14 +194,45 @@ class Report:
         if SOAK is None:
             return
         late = sorted(self.late)
-        summary = {
-            "database": vendor, "seed": SEED, "ticks": len(self.ticks), "strikes": len(self.strikes),
-            "hosts killed": sum(self.strikes), "run": sum(each["runs"] for each in self.ticks),
-            "missed while no host lived": sum(not (each["owed"] or each["runs"]) for each in self.ticks),
-            "seconds late": {"median": late[len(late) // 2], "95 %": late[len(late) * 95 // 100], "most": late[-1]},
-            "problems": self.problems,
-        }  # fmt: skip
-        lines = [json.dumps(summary), *map(json.dumps, self.ticks)]
-        path = Path(SOAK) / f"schedule-{vendor}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n")
+        figures = {
+            "ticks": len(self.ticks),
+            "owed": sum(tick["owed"] for tick in self.ticks),
+            "saga hosts killed": f"{sum(self.strikes)}, at {len(self.strikes)} moments",
+            "runs": sum(tick["runs"] for tick in self.ticks),
+            "ticks that were run twice": sum(tick["runs"] > 1 for tick in self.ticks),
+            "missed while a host lived": sum(tick["owed"] and not tick["runs"] for tick in self.ticks),
+            "missed while none lived": sum(not tick["owed"] and not tick["runs"] for tick in self.ticks),
+            "late, in the middle": f"{late[len(late) // 2]:.3f} s",
+            "late, 95 of 100": f"less than {late[len(late) * 95 // 100]:.3f} s",
+            "late, at most": f"{late[-1]:.3f} s",
+            "problems": len(self.problems),
+        }
+        rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
+        page = PAGE.format(
+            day=now().date(), vendor=vendor, seed=SEED, rows=rows, raw="\n".join(map(json.dumps, self.ticks))
+        )
+        Path(SOAK).mkdir(parents=True, exist_ok=True)
+        (Path(SOAK) / "schedule.md").write_text(page)
+
+
+PAGE = """---
+orphan: true
+---
+
+# Soak: a job every second, and saga hosts that are killed
+
+Written by `make soak-schedule` on {day}: four saga hosts and one worker on {vendor}, seed {seed}. About each
+second one to three of the hosts are killed (SIGKILL) and others started; at every fortieth such moment all of them,
+and for one to three seconds none is started. A tick is *owed* if some host was up all the time from it until a second
+later, and it did not come, together with the next one, while a run took its time.
+
+| | |
+| --- | --- |
+{rows}
+
+Each tick; "late" is in seconds, from its time until its attempt was made:
+
+```
+{raw}
+```
+"""
