@@ -4,7 +4,8 @@ It handles what arrives at once, sweeps the rows at most a second apart, and pru
 wrong for a moment (a deadlock, a database that is away) is tried again with a growing pause.
 
 A host that was itself asleep or cut off must not judge others by the silence it did not hear: it abstains
-for one lease after any pause longer than a heartbeat and the one it takes itself.
+for one lease after any pause longer than a heartbeat and the one it takes itself. Nor does it judge while it has
+not read what lies in the queue: the last words of a worker that is silent now may be there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ logger = logging.getLogger("jobsaga.engine")
 SWEEP_EVERY = 0.8
 PRUNE_EVERY = 10.0
 FIRST_PAUSE, LAST_PAUSE = 0.05, 5.0
+#: Seconds in which nothing more has come, until a stopping host believes that nothing will; and how often it looks.
+LAST_WORDS, LAST_LAPS = 0.2, 20
 #: Until a job type is tried again that another host had locked.
 BUSY_PAUSE = 0.05
 
@@ -52,10 +55,17 @@ class SagaHost:
                 pause = self.lap()
                 if pause > 0 and not self.stopping.is_set():
                     self._listener.wait(pause)
-            self.lap()
+            self._last_laps(self._listener)
         finally:
             listener, self._listener = self._listener, None
             listener.close()
+
+    def _last_laps(self, listener: Listener) -> None:
+        """What the worker beside this host has said last may still be on its way from a broker."""
+        for _ in range(LAST_LAPS):
+            self.lap()
+            if self.engine.transport.transactional or not listener.wait(LAST_WORDS):
+                return
 
     def lap(self) -> float:
         """Do what there is to do; seconds to wait before the next lap, unless something arrives."""
@@ -100,7 +110,7 @@ class SagaHost:
         """Asked in the middle of a sweep: it may have waited long for its turn."""
         now = self.clock.monotonic()
         self._watch_myself(now)
-        return now >= self._judges_from
+        return now >= self._judges_from and self.engine.transport.is_current()
 
     def _watch_myself(self, now: float) -> None:
         options = self.engine.options

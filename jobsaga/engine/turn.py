@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from jobsaga.engine.options import EngineOptions
+from jobsaga.engine.order import implied
 from jobsaga.messages import (
     AllocateJobSlot,
     JobEvent,
@@ -89,7 +90,8 @@ class Turn:
         """
         mark = self.mark()
         try:
-            self.apply(message)
+            for each in (*implied(message, self.attempts.now), message):
+                self.apply(each)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's alone
             self.undo(mark)
             self.bury(body or encode(message), error, getattr(message, "job_id", None))

@@ -84,6 +84,9 @@ class Transport(Protocol):
     def reaches(self, instance_id: UUID) -> bool:
         """Whether a message to this instance would arrive, as far as is known here. Only then is it given a slot."""
 
+    def is_current(self) -> bool:
+        """Whether this host has received what has been said to the sagas, as far as is known here."""
+
     def close(self) -> None:
         """Free what this process holds."""
 

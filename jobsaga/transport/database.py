@@ -94,6 +94,9 @@ class DatabaseTransport:
     def reaches(self, instance_id: UUID) -> bool:
         return True
 
+    def is_current(self) -> bool:
+        return True
+
     def close(self) -> None:
         """There is nothing of its own: the connections are Django's."""
 

@@ -74,6 +74,9 @@ class MemoryTransport:
     def reaches(self, instance_id: UUID) -> bool:
         return True
 
+    def is_current(self) -> bool:
+        return True
+
     def close(self) -> None:
         """Nothing is held."""
 

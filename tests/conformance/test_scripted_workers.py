@@ -315,14 +315,14 @@ def test_k19_late_and_repeated_reports_change_nothing(world: World, situation: s
 
 
 def test_k19_an_end_that_overtakes_its_start(world: World) -> None:
-    """A very fast job: its end is there first, and its start is known from the end."""
+    """A very fast job: its end is there first, and its start is known from the end. It is told of in its order."""
     worker = odd_worker(world)
     job_id = submit(world)
     (start,) = worker.receive()
     worker.complete(start)
     worker.started(start)
     world.lap()
-    assert path(job_id) == ["WaitingForSlot", "StartingJobAttempt", "Completed"]
+    assert path(job_id) == ["WaitingForSlot", "StartingJobAttempt", "Started", "Completed"]
     assert get_job_state(job_id).started is not None
 
 

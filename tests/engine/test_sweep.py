@@ -333,7 +333,7 @@ class TestRetention:
         assert world.attempts(done) == []
         assert world.exists(running)
         assert [row.kind for row in world.history(done)] == [
-            "JobSubmitted", "JobSlotAllocated", "JobAttemptCompleted",
+            "JobSubmitted", "JobSlotAllocated", "JobAttemptStarted", "JobAttemptCompleted",
         ]  # fmt: skip
         world.clock.advance(timedelta(days=1))
         world.engine.prune()

@@ -52,7 +52,7 @@ class Link:
             address.queues, may_publish=self._may_publish, came_back=came_back, failed=self._break
         )
         self._consumers: dict[str, Consumer] = {}
-        self._failures = 0
+        self._failures, self._up_since = 0, 0.0
         self._is_begun = self._closing = False
 
     # For any thread
@@ -107,6 +107,10 @@ class Link:
         """Connect anew: the broker does not answer."""
         self.call(lambda: self._break("it does not answer") if self.is_up and not self.is_blocked else None)
 
+    def up_for(self) -> float:
+        """Seconds since it was last connected; 0: it is not."""
+        return time.monotonic() - self._up_since if self.is_up else 0.0
+
     def close(self, timeout: float = 5.0) -> None:
         """Take leave of the broker; what it has not been told by then is lost."""
         with self._lock:
@@ -157,6 +161,7 @@ class Link:
         if not self.is_up:
             logger.info("Connected to RabbitMQ at %s", self.address.label)
             self.is_up, self.why_down, self._failures = True, "", 0
+            self._up_since = time.monotonic()
             self._on_up()
         self._publisher.pump()
 

@@ -45,6 +45,8 @@ FOR_ROWS = (SetConcurrentJobLimit,)
 #: Seconds to wait until the broker has confirmed what was sent.
 CONFIRM_TIMEOUT = 10.0
 DELETE_TIMEOUT = 1.0
+#: Seconds after which a new connection has brought what was waiting, or the first window of it.
+SETTLING = 1.0
 #: So often a message is deferred in memory; then it is moved to the rows.
 DEFERRED_HERE = 5
 #: No message has more bytes than so many of the largest payloads.
@@ -62,6 +64,7 @@ class RabbitMQTransport:
         self.alias = alias or settings.DATABASE
         self._rows = DatabaseTransport(self.alias, clock)
         self._ends: dict[int, Ends] = {}
+        self._is_read_out = False
 
     def __repr__(self) -> str:
         return f"<RabbitMQTransport {self.address.label}>"
@@ -95,7 +98,9 @@ class RabbitMQTransport:
             return self._delivered(endpoint, limit)
         found = self._rows.receive(SAGA, limit)
         self._bury(DEAD, self.here.inbox(DEAD).visible(self._now(), DEAD_AT_ONCE))
-        return found + self._delivered(SAGA, limit - len(found))
+        found += self._delivered(SAGA, limit - len(found))
+        self._is_read_out = len(found) < limit
+        return found
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         if rows := [each for each in deliveries if not isinstance(each.token, Token)]:
@@ -134,6 +139,10 @@ class RabbitMQTransport:
 
     def reaches(self, instance_id: UUID) -> bool:
         return not self.here.is_unreachable(instance_id)
+
+    def is_current(self) -> bool:
+        """Connected for a moment at least, and less came the last time than could have."""
+        return self._is_read_out and self.here.link.up_for() >= SETTLING
 
     def why_unreachable(self, timeout: float = 10.0) -> str:
         """Connect, if that was not done yet; why the broker cannot be used, or an empty string: it can."""
