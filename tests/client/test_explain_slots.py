@@ -188,6 +188,25 @@ class TestLimits:
         assert why.sentence.endswith("; 1 other is drained; it is the next in line.")
         assert {each.job_id for each in why.holders} == set(held)
 
+    def test_of_those_that_can_read_it(self, world: Site) -> None:
+        """In a rolling deploy: the old worker has room, which is not for a job of the new release."""
+        world.worker()
+        (held,) = busy(world)
+        old = world.worker(limit=5)
+        world.place.rows("JobTypeInstance").exclude(instance_id=old.id).update(message_version=2)
+        job_id = world.submit(TYPE, message_version=2)
+        assert explain_job(job_id).sentence == (
+            f"The one slot of its worker is taken, since 00:00 by job {held.hex[-8:]}; "
+            "1 other is of an older release and cannot read it; it is the next in line."
+        )
+        world.place.rows("JobTypeInstance").update(message_version=1)
+        why = explain_job(job_id)
+        assert why.sentence == (
+            f"Its message has version 2, and the live workers of {TYPE} read version 1 at most: "
+            "it waits for one of the newer release."
+        )
+        assert (why.code, why.also) == ("too-old", ())
+
     def test_of_all_workers_together(self, world: Site) -> None:
         worker = world.worker(limit=5, global_limit=2)
         held = world.submit_many(2, TYPE)

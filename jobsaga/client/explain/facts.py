@@ -85,6 +85,11 @@ class Facts:
             )
         )
 
+    @property
+    def able(self) -> list[JobTypeInstance]:
+        """Those of them that can read the job's message: the others are of an older release."""
+        return [each for each in self.crew if each.message_version >= self.job.message_version]
+
     @cached_property
     def last_seen(self) -> JobInstance | None:
         """The worker of the type that was heard of last; None if there was none, or it has left in good order."""
@@ -135,7 +140,7 @@ class Facts:
 
     @cached_property
     def allotment(self) -> JobType:
-        """The type with its live workers and all held slots, as the saga hosts count them: its rules apply."""
+        """The type with the workers that can read it and all held slots, as the saga hosts count them."""
         by_instance = Counter(instance_id for instance_id, _ in self.held)
         instances = {
             each.instance_id: TypeInstance(
@@ -146,7 +151,7 @@ class Facts:
                 active=by_instance[each.instance_id],
                 drained=each.instance.drained_at is not None,
             )
-            for each in self.crew
+            for each in self.able
         }
         keys = Counter(holder.key for _, holder in self.held if holder.key)
         return self.job_type.but(instances=instances, active=len(self.held), keys=keys)

@@ -128,12 +128,12 @@ def paused(facts: Facts) -> Iterator[Explanation]:
 
 def drained(facts: Facts) -> Iterator[Explanation]:
     """All who could run it are to be given nothing more."""
-    drained_at = [each.instance.drained_at for each in facts.crew if each.instance.drained_at is not None]
-    if not drained_at or len(drained_at) < len(facts.crew):
+    drained_at = [each.instance.drained_at for each in facts.able if each.instance.drained_at is not None]
+    if not drained_at or len(drained_at) < len(facts.able):
         return
-    last = max(facts.crew, key=lambda each: each.instance.drained_at or facts.now).instance
-    many = len(facts.crew) > 1
-    which = f"All {len(facts.crew)} live workers of {facts.job.job_type} are" if many else f"{last} is"
+    last = max(facts.able, key=lambda each: each.instance.drained_at or facts.now).instance
+    many = len(facts.able) > 1
+    which = f"All {len(facts.able)} live workers of {facts.job.job_type} are" if many else f"{last} is"
     alone = "" if many else f", and no other live worker runs {facts.job.job_type}"
     yield facts.say(
         "drained",
@@ -186,6 +186,8 @@ def no_slot(facts: Facts) -> Iterator[Explanation]:
     text += _by_override(facts, overridden=known.override_job_limit is not None)
     if idle := len(known.instances) - len(theirs):
         text += f"; {some(idle, 'other')} {'is' if idle == 1 else 'are'} drained"
+    if old := len(facts.crew) - len(facts.able):
+        text += f"; {some(old, 'other')} {'is' if old == 1 else 'are'} of an older release and cannot read it"
     yield _in_turn(facts, "slots", text, holders, in_line(facts, limit), limit=limit)
 
 
