@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from django.core.management import call_command
 from rich.text import Text
@@ -16,7 +17,7 @@ from dashboard.demo.house import create_admin, free_port
 from dashboard.demo.report import checks_table, jobs_table
 from dashboard.demo.screen import Screen, draw
 from dashboard.demo.story import PATIENCE, DemoError, Story
-from dashboard.demo.workers import Worker, ask_all_to_end, running
+from dashboard.demo.workers import Worker, ask_all_to_end, process, running
 
 SAMPLE_SECONDS = 30
 GRACE = "1"  # seconds for the jobs when a worker is stopped: at Ctrl-C nobody wants to wait
@@ -28,7 +29,10 @@ def play(directory: Path, film: Path | None) -> int:
     screen.say(f"A fresh SQLite database in {directory}")
     call_command("migrate", verbosity=0)
     with ExitStack() as house:
-        admin = _open_admin(house, directory) if screen.is_terminal else ""
+        site = _open_site(house, directory) if screen.is_terminal else None
+        if site:
+            screen.say(f"Watch it live: {site.url}")
+            screen.say(f"Log in as admin with the password {site.password}")
         workers = [house.enter_context(_worker(name, directory)) for name in ("A", "B")]
         house.callback(ask_all_to_end, workers)
         house.callback(screen.say, "Stopping what still runs.")
@@ -41,8 +45,8 @@ def play(directory: Path, film: Path | None) -> int:
             screen.print(draw(cast.rows(story.names)), Text(str(error), "bold red"))
             screen.print(f"The logs of the workers are in {directory}")
             return 1
-        if screen.is_terminal:
-            screen.print("", f"A worker is still up, and so is {admin}", f"Files and logs: {directory}")
+        if site:
+            screen.print("", f"A worker is still up, and so is {site.url}", f"Files and logs: {directory}")
             screen.print("Ctrl-C ends it all.")
             with suppress(KeyboardInterrupt):
                 _stay()
@@ -62,12 +66,19 @@ def _worker(name: str, directory: Path) -> AbstractContextManager[Worker]:
     return running(name, directory / f"worker-{name}.log", "runjobworker", "--grace", GRACE)
 
 
-def _open_admin(house: ExitStack, directory: Path) -> str:
-    """Start the site for the time of the demo; gives its address and how to log in."""
+class Site(NamedTuple):
+    """Where the live pages are, and how the user `admin` logs in."""
+
+    url: str
+    password: str
+
+
+def _open_site(house: ExitStack, directory: Path) -> Site:
+    """Start the site for the time of the demo."""
     password, port = create_admin(), free_port()
-    server = ("runserver", "--noreload", f"127.0.0.1:{port}")
-    house.enter_context(running("site", directory / "site.log", *server, DEBUG="on"))
-    return f"http://127.0.0.1:{port}/admin/ (user admin, password {password})"
+    server = ("-m", "uvicorn", "dashboard.asgi:application", "--port", str(port), "--log-level", "warning")
+    house.enter_context(process("site", directory / "site.log", *server, DEBUG="on"))
+    return Site(f"http://127.0.0.1:{port}/jobs/", password)
 
 
 def _sample(screen: Screen, directory: Path) -> Path:

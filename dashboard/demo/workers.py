@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,18 @@ class Worker:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-@contextmanager
-def running(name: str, log: Path, *arguments: str, **environment: str) -> Iterator[Worker]:
+def running(name: str, log: Path, *arguments: str, **environment: str) -> AbstractContextManager[Worker]:
     """Run a manage.py command beside the block; it is stopped with SIGTERM, in the end with SIGKILL."""
+    return process(name, log, str(BASE_DIR / "manage.py"), *arguments, **environment)
+
+
+@contextmanager
+def process(name: str, log: Path, *arguments: str, **environment: str) -> Iterator[Worker]:
+    """Run a Python program beside the block, in the same way."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, str(BASE_DIR / "manage.py"), *arguments],
+            [sys.executable, *arguments],
+            cwd=BASE_DIR,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
