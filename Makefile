@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Everything runs from .venv, which is made when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench soak-cron soak-schedule clean
+.PHONY: help demo test lint format docs bench soak-cron soak-schedule soak-hours clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,6 +42,10 @@ soak-cron: .venv/.made  ## Compare 2,000 generated schedules with cronsim's (wri
 
 soak-schedule: .venv/.made  ## A job every second, four saga hosts that are killed, 300 ticks: five minutes, on PostgreSQL
 	JOBSAGA_TRIALS=20 JOBSAGA_SOAK=docs/soak JOBSAGA_TEST_DATABASE=postgresql $(BIN)/python -m pytest -q tests/faults/test_ticks.py
+
+soak-hours: .venv/.made  ## The long tests of long jobs at full length, on each database that answers: hours
+	JOBSAGA_TRIALS=20 JOBSAGA_SOAK=$(CURDIR)/docs/soak $(BIN)/python -m tests.lanes $(LANES) -- \
+		tests/hours/test_torture.py tests/hours/test_long_haul.py $(ARGS)
 
 clean:  ## Remove what was built (not .venv)
 	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
