@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,16 +44,7 @@ def record(test: str, began: float, **figures: Any) -> None:
         "seed": SEED,
         "python": platform.python_version(),
         "cores": os.cpu_count(),
-        "commit": _commit(),
         **figures,
     }
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / f"{test}-{database}.json").write_text(json.dumps(told, indent=1) + "\n")
-
-
-def _commit() -> str:
-    root = Path(__file__).resolve().parents[2]
-    told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return told.stdout.strip()
