@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Any, Literal
 
 from jobsaga.live.wording import ago, number, span
@@ -19,6 +21,9 @@ ORDER = {"error": 0, "warning": 1, "info": 2, "ok": 3}
 #: A saga host looks every second: what lies longer, nobody looks at.
 LATE = timedelta(seconds=10)
 START_WORKER = "manage.py runjobworker"
+ONE_FREE = "It starts when one is free."
+#: Silent for so many of its usual pauses, and at least so long: it may be stuck.
+STALLED_PAUSES, STALLED_AFTER = 5, timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Around:
     heartbeat_timeout: timedelta = timedelta(seconds=15)
     #: Whether a consumer of this type is registered here.
     registered: bool = True
+    #: Since when the type is paused, by whom and why; when an override of its limits ends.
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    pause_reason: str = ""
+    override_until: datetime | None = None
     extra: Sequence[Reason] = field(default_factory=tuple)
 
 
@@ -88,6 +98,11 @@ def _waiting(job: Any, around: Around) -> Iterator[Reason]:
             "no-worker", "error", f"No live worker runs {job.job_type}",
             "" if around.registered else "Nor is a consumer of that name registered here.", since, START_WORKER,
         )  # fmt: skip
+    elif around.paused_at is not None:
+        by = f" by {around.paused_by}" if around.paused_by else ""
+        yield Reason(
+            "paused", "warning", f"{job.job_type} is paused{by}", around.pause_reason, around.paused_at
+        )
     elif around.room <= 0:
         yield _no_room(job, around)
     elif job.slot is None and not around.ahead:
@@ -107,13 +122,19 @@ def _waiting(job: Any, around: Around) -> Iterator[Reason]:
 
 
 def _no_room(job: Any, around: Around) -> Reason:
+    until = around.override_until
+    more = (
+        f"It starts when one is free. Other limits hold {ago(until, around.now)} again."
+        if until
+        else ONE_FREE
+    )
     if around.global_limit is not None and around.held >= around.global_limit:
         title = f"{around.held} of {around.global_limit} slots are taken, on all workers together"
-        return Reason("global-limit", "info", title, "It starts when one is free.", job.queued_at)
+        return Reason("global-limit", "info", title, more, job.queued_at)
     workers = "its worker" if around.workers == 1 else f"its {around.workers} workers"
     slots = "The slot" if around.capacity == 1 else f"All {around.capacity} slots"
     title = f"{slots} of {workers} {'is' if around.capacity == 1 else 'are'} taken"
-    return Reason("no-slot", "info", title, "It starts when one is free.", job.queued_at)
+    return Reason("no-slot", "info", title, more, job.queued_at)
 
 
 def _starting(job: Any, around: Around) -> Iterator[Reason]:
@@ -128,6 +149,15 @@ def _starting(job: Any, around: Around) -> Iterator[Reason]:
 
 def _running(job: Any, around: Around) -> Iterator[Reason]:
     yield from _worker_is_well(job, around)
+    samples = job.progress_samples or []
+    if len(samples) < 3 or job.progress_at is None or around.lease_expires_at is None:
+        return
+    pauses = [later[0] - earlier[0] for earlier, later in pairwise(samples)]
+    usual = timedelta(seconds=median(pauses))
+    silent = around.now - job.progress_at
+    if silent > max(STALLED_PAUSES * usual, STALLED_AFTER):
+        detail = f"It usually says something every {span(usual)}."
+        yield Reason("stalled", "warning", f"No progress for {span(silent)}", detail, job.progress_at)
 
 
 def _worker_is_well(job: Any, around: Around) -> Iterator[Reason]:

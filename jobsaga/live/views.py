@@ -22,6 +22,7 @@ from jobsaga.live.queries import health as health_queries
 from jobsaga.live.queries import job as job_queries
 from jobsaga.live.queries import jobs as jobs_queries
 from jobsaga.live.queries import now as now_queries
+from jobsaga.live.queries import pace as pace_queries
 from jobsaga.live.queries import types as type_queries
 from jobsaga.live.queries import workers as worker_queries
 from jobsaga.live.search import PREFIX, STATES, Search, by_error, by_type, parse
@@ -116,7 +117,7 @@ def types(request: HttpRequest) -> dict[str, Any]:
     """All job types: limits, slots, queues, durations."""
     at = shell.now()
     known = type_queries.read(settings.DATABASE, at)
-    for name, pace in type_queries.paces(settings.DATABASE).items():
+    for name, pace in pace_queries.paces(settings.DATABASE).items():
         if name in known.lines:
             known.lines[name].pace = pace
     return {"lines": [known.lines[name] for name in known.names], "now": at}
@@ -130,7 +131,7 @@ def job_type(request: HttpRequest, name: str) -> dict[str, Any]:
     line = known.lines.get(name)
     if line is None:
         raise Http404(f"There is no job type {name}.")
-    line.pace = type_queries.paces(settings.DATABASE).get(name, line.pace)
+    line.pace = pace_queries.paces(settings.DATABASE).get(name, line.pace)
     reason = now_queries.why(line, known) if line.waiting else None
     slots = type_queries.slots(settings.DATABASE, name, at)
     recent = jobs_queries.page(parse(by_type(name)), shell.asking((name,), at), size=10).jobs

@@ -115,6 +115,8 @@ class JobType(Record, frozen=True, kw_only=True):
     workers: int
     waiting: int
     oldest: str | None = None
+    paused: str | None = None
+    override_until: str | None = None
 
 
 class Worker(Record, frozen=True, kw_only=True):
@@ -243,10 +245,10 @@ def job_type(line: TypeLine) -> JobType:
     """A type."""
     return JobType(
         name=line.name, registered=line.registered,
-        concurrent_job_limit=line.row.concurrent_job_limit if line.row else None,
-        global_concurrent_job_limit=line.row.global_concurrent_job_limit if line.row else None,
-        slots_held=line.held, capacity=line.crew.capacity, workers=line.crew.instances, waiting=line.waiting,
-        oldest=utc(line.oldest),
+        concurrent_job_limit=line.per_worker,
+        global_concurrent_job_limit=line.saga.global_limit,
+        slots_held=line.held, capacity=line.capacity, workers=line.workers, waiting=line.waiting,
+        oldest=utc(line.oldest), paused=utc(line.saga.paused_at), override_until=utc(line.saga.due_at),
     )  # fmt: skip
 
 

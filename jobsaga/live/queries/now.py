@@ -12,6 +12,7 @@ from jobsaga.conf import settings
 from jobsaga.live.explain import LATE, START_WORKER, Reason, explain
 from jobsaga.live.queries import activity, types, workers
 from jobsaga.live.queries.counts import Counts, counts
+from jobsaga.live.queries.pace import Pace, paces
 from jobsaga.models import JobHistory, JobSaga
 from jobsaga.sagas.states import JobStates
 from jobsaga.store import health
@@ -50,7 +51,7 @@ class Now:
     running: list[JobSaga]
     queues: list[Queue]
     events: list[JobHistory]
-    pace: types.Pace
+    pace: Pace
     minutes: list[Minute] = field(default_factory=list)
     has_workers: bool = True
     is_empty: bool = False
@@ -82,9 +83,9 @@ def read(alias: str, now: datetime, *, with_message: bool) -> Now:
         running=running[:SHOWN],
         queues=queues,
         events=events,
-        pace=types.paces(alias).get("", types.Pace()),
+        pace=paces(alias).get("", Pace()),
         minutes=throughput(alias, now),
-        has_workers=any(line.crew.instances for line in known.lines.values()),
+        has_workers=any(line.workers for line in known.lines.values()),
         is_empty=not events and not any(found),
     )
 

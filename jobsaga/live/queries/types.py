@@ -2,70 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from math import ceil
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Min
 
 from jobsaga.consumers import consumers
+from jobsaga.ids import job_type_id
 from jobsaga.live.explain import Around
+from jobsaga.live.queries.pace import Pace
 from jobsaga.live.queries.rows import light, named
 from jobsaga.models import JobAttemptSaga, JobSaga, JobTypeInstance, JobTypeSaga
 from jobsaga.models.workers import InstanceState
+from jobsaga.sagas.records import JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
 from jobsaga.store import health
-
-#: Durations and shares of failures are those of so many jobs that have ended last.
-LAST_RUNS = 2000
-NO_CREW = health.Crew(instances=0, capacity=0, room=0)
-
-
-@dataclass
-class Pace:
-    """How long runs took and how many failed, of the last few."""
-
-    runs: int = 0
-    failed: int = 0
-    durations: list[timedelta] = field(default_factory=list)
-    waits: list[timedelta] = field(default_factory=list)
-
-    @property
-    def median(self) -> timedelta | None:
-        """Half of the runs took no longer."""
-        return quantile(self.durations, 0.5)
-
-    @property
-    def p95(self) -> timedelta | None:
-        """19 of 20 runs took no longer."""
-        return quantile(self.durations, 0.95)
-
-    @property
-    def median_wait(self) -> timedelta | None:
-        """Half of the runs waited no longer for a slot."""
-        return quantile(self.waits, 0.5)
-
-    @property
-    def p95_wait(self) -> timedelta | None:
-        """19 of 20 runs waited no longer for a slot."""
-        return quantile(self.waits, 0.95)
+from jobsaga.store.rows import COLUMNS, records
 
 
 @dataclass
 class TypeLine:
-    """A job type as it is now."""
+    """A job type as it is now. ``saga`` counts as the saga hosts do: its rules say what can be started."""
 
     name: str
+    saga: JobType
     registered: bool = False
-    row: JobTypeSaga | None = None
-    crew: health.Crew = NO_CREW
-    held: int = 0
+    #: Whether a worker has ever announced it: only then are its limits known.
+    announced: bool = False
     waiting: int = 0
     oldest: datetime | None = None
     pace: Pace = field(default_factory=Pace)
+
+    @property
+    def workers(self) -> int:
+        """How many live workers run it."""
+        return len(self.saga.instances)
+
+    @property
+    def held(self) -> int:
+        """The slots that are held."""
+        return self.saga.active
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs the live workers can run at once, by all limits as they are now."""
+        local = sum(map(self.saga.limit_of, self.saga.instances.values()))
+        return local if self.saga.global_limit is None else min(local, self.saga.global_limit)
+
+    @property
+    def per_worker(self) -> int | None:
+        """The limit of each worker now; None while no worker has announced the type."""
+        if self.saga.override_job_limit is not None:
+            return self.saga.override_job_limit
+        return self.saga.concurrent_job_limit if self.announced else None
 
 
 @dataclass
@@ -77,17 +68,13 @@ class Types:
 
     def around(self, name: str, **more: Any) -> Around:
         """What ``explain`` wants to know of a job of this type."""
-        line = self.lines.get(name) or TypeLine(name)
+        line = self.lines.get(name) or TypeLine(name, _unknown(name))
+        saga = line.saga
         return Around(
-            now=self.now,
-            workers=line.crew.instances,
-            capacity=line.crew.capacity,
-            room=line.crew.room,
-            global_limit=line.row.global_concurrent_job_limit if line.row else None,
-            held=line.held,
-            registered=line.registered,
-            **more,
-        )
+            now=self.now, workers=line.workers, capacity=line.capacity, room=saga.room,
+            global_limit=saga.global_limit, held=line.held, registered=line.registered, paused_at=saga.paused_at,
+            paused_by=saga.paused_by, pause_reason=saga.pause_reason, override_until=saga.due_at, **more,
+        )  # fmt: skip
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,53 +85,51 @@ class Types:
 def read(alias: str, now: datetime, *, waiting: bool = True) -> Types:
     """All types that are registered here, were announced by a worker, hold a slot, or have a job waiting."""
     registered = {each.type_name for each in consumers.all()}
-    rows = {each.name: each for each in JobTypeSaga.objects.using(alias)}
-    crews = health.crews(alias, now)
+    rows = JobTypeSaga.objects.using(alias).values_list(*COLUMNS[JobType])
+    known = {each.name: each for each in records(JobType, rows)}
+    slots = health.slots_held(alias)
     held: dict[str, int] = {}
-    for (name, _), slots in health.slots_held(alias).items():
-        held[name] = held.get(name, 0) + slots
+    for (name, _), count in slots.items():
+        held[name] = held.get(name, 0) + count
+    live = _live(alias, now, slots)
     queues = _queues(alias) if waiting else {}
     lines = {}
-    for name in {*registered, *rows, *held, *queues}:
+    for name in {*registered, *known, *held, *queues}:
+        saga = (known.get(name) or _unknown(name)).but(instances=live.get(name, {}), active=held.get(name, 0))
         count, oldest = queues.get(name, (0, None))
-        lines[name] = TypeLine(
-            name,
-            name in registered,
-            rows.get(name),
-            crews.get(name, NO_CREW),
-            held.get(name, 0),
-            count,
-            oldest,
-        )
+        lines[name] = TypeLine(name, saga, name in registered, name in known, count, oldest)
     return Types(lines, now)
+
+
+def _unknown(name: str) -> JobType:
+    """A type that no worker has announced."""
+    return JobType(id=job_type_id(name), name=name)
+
+
+def _live(
+    alias: str, now: datetime, slots: dict[tuple[str, UUID | None], int]
+) -> dict[str, dict[UUID, TypeInstance]]:
+    """The live instances of each type, with the slots they hold."""
+    rows = JobTypeInstance.objects.using(alias).filter(
+        instance__state=InstanceState.RUNNING, instance__lease_expires_at__gt=now
+    )
+    found: dict[str, dict[UUID, TypeInstance]] = {}
+    for each in rows.select_related("instance"):
+        found.setdefault(each.job_type, {})[each.instance_id] = TypeInstance(
+            job_type=each.job_type,
+            instance_id=each.instance_id,
+            concurrent_job_limit=each.concurrent_job_limit,
+            concurrency_cap=each.concurrency_cap,
+            active=slots.get((each.job_type, each.instance_id), 0),
+            drained=each.instance.drained_at is not None,
+        )
+    return found
 
 
 def _queues(alias: str) -> dict[str, tuple[int, datetime | None]]:
     waiting = JobSaga.objects.using(alias).filter(state=JobStates.WAITING_FOR_SLOT.value)
     counted = waiting.values_list("job_type").annotate(n=Count("*"), oldest=Min("queued_at")).order_by()
     return {name: (n, oldest) for name, n, oldest in counted}
-
-
-def paces(alias: str) -> dict[str, Pace]:
-    """How the last runs went, by type; and of all together under the name ""."""
-    ended = JobSaga.objects.using(alias).filter(finished_at__isnull=False).order_by("-finished_at")
-    columns = ("job_type", "state", "duration", "queued_at", "started_at")
-    found: dict[str, Pace] = {"": Pace()}
-    for name, state, duration, queued_at, started_at in ended.values_list(*columns)[:LAST_RUNS]:
-        for pace in (found[""], found.setdefault(name, Pace())):
-            pace.runs += 1
-            pace.failed += state == JobStates.FAULTED.value
-            if duration is not None and state == JobStates.COMPLETED.value:
-                pace.durations.append(duration)
-            if queued_at is not None and started_at is not None and started_at >= queued_at:
-                pace.waits.append(started_at - queued_at)
-    return found
-
-
-def quantile(values: Iterable[timedelta], share: float) -> timedelta | None:
-    """The smallest value that at least this share of them does not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 @dataclass
