@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jobsaga.client import JobArtifact as JobArtifact
     from jobsaga.client import JobState as JobState
     from jobsaga.client import aadd_or_update_recurring_job as aadd_or_update_recurring_job
     from jobsaga.client import acancel_job as acancel_job
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jobsaga.client import aexplain_job as aexplain_job
     from jobsaga.client import afinalize_job as afinalize_job
     from jobsaga.client import afinalize_recurring_job as afinalize_recurring_job
+    from jobsaga.client import aget_job_artifacts as aget_job_artifacts
     from jobsaga.client import aget_job_state as aget_job_state
     from jobsaga.client import aget_recurring_job_state as aget_recurring_job_state
     from jobsaga.client import aoverride_job_limit as aoverride_job_limit
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from jobsaga.client import explain_job as explain_job
     from jobsaga.client import finalize_job as finalize_job
     from jobsaga.client import finalize_recurring_job as finalize_recurring_job
+    from jobsaga.client import get_job_artifacts as get_job_artifacts
     from jobsaga.client import get_job_state as get_job_state
     from jobsaga.client import get_recurring_job_state as get_recurring_job_state
     from jobsaga.client import override_job_limit as override_job_limit
@@ -81,7 +84,10 @@ _HOMES = {
         "run_job",
         "finalize_job",
         "get_job_state",
+        "JobArtifact",
+        "aget_job_artifacts",
         "explain_job",
+        "get_job_artifacts",
         "asubmit_job",
         "asubmit_jobs",
         "acancel_job",

@@ -392,14 +392,18 @@ class SetJobProgress(Report, frozen=True, kw_only=True):
 
 
 class WriteJobLog(Message, frozen=True, kw_only=True):
-    """A line of the job's own log; written to the history as it is, once per sequence number."""
+    """A line of the job's own log; written to the history as it is, once per sequence number.
+
+    Or what it left (``JobArtifact``): that has no number, and is kept as long as the history.
+    """
 
     TO: ClassVar[tuple[Address, ...]] = ("history",)
     job_id: UUID
     attempt_id: UUID
     timestamp: datetime
-    sequence: int
+    sequence: int | None
     message: str
+    kind: Literal["JobLog", "JobArtifact"] = "JobLog"
     status: str = ""
     data: Json | None = None
 

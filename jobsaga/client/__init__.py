@@ -4,6 +4,7 @@ Everything happens in the caller's transaction on JOBSAGA's database: a job exis
 A dead broker or a missing worker costs the caller nothing. The twins with an ``a`` are the same for async code.
 """
 
+from jobsaga.client.artifacts import JobArtifact, aget_job_artifacts, get_job_artifacts
 from jobsaga.client.commands import (
     acancel_job,
     afinalize_job,
@@ -55,6 +56,7 @@ from jobsaga.client.types import (
 
 __all__ = [
     "Explanation",
+    "JobArtifact",
     "JobState",
     "aadd_or_update_recurring_job",
     "acancel_job",
@@ -64,6 +66,7 @@ __all__ = [
     "aexplain_job",
     "afinalize_job",
     "afinalize_recurring_job",
+    "aget_job_artifacts",
     "aget_job_state",
     "aget_recurring_job_state",
     "aoverride_job_limit",
@@ -84,6 +87,7 @@ __all__ = [
     "explain_job",
     "finalize_job",
     "finalize_recurring_job",
+    "get_job_artifacts",
     "get_job_state",
     "get_recurring_job_state",
     "override_job_limit",

@@ -289,7 +289,7 @@ def _log_line(message: WriteJobLog) -> HistoryRow:
         attempt_id=message.attempt_id,
         sequence=message.sequence,
         at=message.timestamp,
-        kind="JobLog",
+        kind=message.kind,
         status=message.status,
         message=message.message,
         data=message.data,

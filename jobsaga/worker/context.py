@@ -14,11 +14,12 @@ from asgiref.sync import sync_to_async
 from jobsaga import payload
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
-from jobsaga.exceptions import IterationError
+from jobsaga.exceptions import InvalidMessage, IterationError
 from jobsaga.messages import Message, StartJob
 from jobsaga.options import JobOptions
 from jobsaga.properties import Properties
 from jobsaga.validation import Duration
+from jobsaga.worker.artifacts import NAME_LENGTH, reference_to
 from jobsaga.worker.job_log import JobLog
 from jobsaga.worker.progress import ProgressTracker
 from jobsaga.worker.saved_state import SaveCheckpoint, SavedState, save_in_database
@@ -169,6 +170,16 @@ class JobContext(Generic[T]):
         """
         state = self._saved.given()
         return state if state is None or type_ is None else payload.decode(type_, state, "job state")
+
+    def add_artifact(self, name: str, reference: object) -> None:
+        """Leave something by reference: a URL, a path in the default storage, or the value of a FileField.
+
+        It is there at once, and stays with the job's history; of one name the last counts. Raises InvalidMessage for
+        anything else: what a job makes belongs into a storage, not into its row.
+        """
+        if not isinstance(name, str) or not 1 <= len(name) <= NAME_LENGTH:
+            raise InvalidMessage("name", f"of an artifact must be a text of 1 to {NAME_LENGTH} characters")
+        self._log.artifact(payload.safe_text(name), reference_to(reference))
 
     def iterate(
         self,

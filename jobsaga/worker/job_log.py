@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from jobsaga import payload
 from jobsaga.conf import settings
@@ -40,19 +40,31 @@ class JobLog:
         elif number == self._most + 1:
             self._line(number, FULL)
 
+    def artifact(self, name: str, reference: dict[str, Any]) -> None:
+        """Note what the job has left: that is no line, and the log may be full."""
+        self._line(None, name, data=reference, kind="JobArtifact")
+
     def close(self) -> None:
         """Say how much was left out."""
         left_out = self._last - self._most
         if left_out > 0:
             self._line(self._most + 2, f"{left_out} lines were left out")
 
-    def _line(self, number: int, message: str, status: str = "", data: Any = None) -> None:
+    def _line(
+        self,
+        number: int | None,
+        message: str,
+        status: str = "",
+        data: Any = None,
+        kind: Literal["JobLog", "JobArtifact"] = "JobLog",
+    ) -> None:
         self._say(
             WriteJobLog(
                 job_id=self._start.job_id,
                 attempt_id=self._start.attempt_id,
                 timestamp=self._now(),
                 sequence=number,
+                kind=kind,
                 message=payload.safe_text(message),
                 status=payload.safe_text(status, STATUS_LENGTH),
                 data=data,

@@ -81,6 +81,8 @@ class JobDetails(JobState):
     priority: int = 0
     submitted_by: str = ""
     cancel_requested_by: str = ""
+    #: What it has left: where each is, by name.
+    artifacts: dict[str, str] = field(default_factory=dict)
     attempts: list[AttemptLine] = field(default_factory=list)
     #: The newest lines, the oldest of them first; how many is for ``--history`` to say.
     history: list[HistoryLine] = field(default_factory=list)

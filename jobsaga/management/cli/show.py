@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from uuid import UUID
 
-from jobsaga.client import JobState, get_job_state
+from jobsaga.client import JobState, get_job_artifacts, get_job_state
 from jobsaga.client.state import NOT_FOUND
 from jobsaga.conf import settings
 from jobsaga.exceptions import JobNotFound
@@ -48,6 +48,7 @@ def details(job_id: UUID, lines: int) -> JobDetails:
         priority=stored.priority if stored else 0,
         submitted_by=stored.submitted_by if stored else "",
         cancel_requested_by=stored.cancel_requested_by if stored else "",
+        artifacts={name: each.reference for name, each in get_job_artifacts(job_id).items()},
         attempts=attempts(job_id),
         history=past,
     )
@@ -112,6 +113,9 @@ def _print(job: JobDetails, output: Output) -> None:
     if job.fault and job.fault.get("traceback"):
         output.heading("Fault")
         output.line(job.fault["traceback"].rstrip())
+    if job.artifacts:
+        output.heading("Artifacts")
+        output.fields(job.artifacts.items())
     if job.attempts:
         output.heading("Attempts")
         output.table(

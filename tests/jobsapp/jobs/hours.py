@@ -194,6 +194,13 @@ def wait_for_the_token(context: JobContext[Any]) -> object:
     return None
 
 
+def leave_artifacts(context: JobContext[Any]) -> object:
+    for number in (1, 2):
+        context.add_artifact("report", f"reports/{number}.pdf")
+    context.add_artifact("page", "https://example.org/")
+    return None
+
+
 def nothing(context: JobContext[Any]) -> object:
     return os.getpid()
 
@@ -202,6 +209,6 @@ HOURS: dict[str, Callable[..., object]] = {
     hour.__name__: hour
     for hour in (
         stand_still, claim_to_be_alive, get_on, eat, eat_at_once, hang_in_a_query, write_to_logging, write_much,
-        speak, speak_and_die, wait_for_the_token, nothing,
+        speak, speak_and_die, wait_for_the_token, leave_artifacts, nothing,
     )
 }  # fmt: skip
