@@ -102,6 +102,7 @@ class Allocation:
         for name, message in told:
             if message not in self.unheard:
                 self._tell(name, message)
+                self.places.asked.pop(name, None)  # who was declined so far may not be now
         for name in sorted(self._types):
             self._revert(name)
             if fill and name not in announced:
@@ -183,7 +184,8 @@ class Allocation:
                     if self._types[name].room > 0:
                         asked.add(job.id)
                         self._offer_safely(name, job, strategy)
-            more = more and bool(jobs)
+            keyed = strategy is not None and self._types[name].concurrency_per_key is not None
+            more = bool(jobs) and (more or keyed)  # a declined job leaves its key's room to the next
         if self._types[name].room > 0:
             self._remember(name, before, asked, more)
 

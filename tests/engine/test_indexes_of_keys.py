@@ -32,7 +32,7 @@ A_FEW_PER_KEY = 20_000
 
 NEW_ID = {
     "postgresql": "md5(n.n::text)::uuid",
-    "mysql": "MD5(n.n)",
+    "mysql": "UUID()",
     "sqlite": "lower(hex(randomblob(16)))",
 }
 
