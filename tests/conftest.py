@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 
 from tests.databases import ENGINES, kind_of
+from tests.private_broker import why_no_broker
 from tests.processes import Site
 from tests.settings import RUN, RUN_DIRECTORY
 
@@ -63,9 +64,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted_here = item.get_closest_marker(kind) or not elsewhere
         if not wanted_here or (only and not item.get_closest_marker("django_db")):
             left_out.append(item)
+    _skip_without_a_broker([item for item in items if item not in left_out])
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _skip_without_a_broker(items: list[pytest.Item]) -> None:
+    """Asked once, and only if there are such tests."""
+    needy = [item for item in items if item.get_closest_marker("rabbitmq")]
+    if needy and (why := why_no_broker()):
+        for item in needy:
+            item.add_marker(pytest.mark.skip(reason=f"needs RabbitMQ, but {why}"))
 
 
 def _mark(item: pytest.Item) -> None:

@@ -1,7 +1,9 @@
 """Run the tests on every database: ``python -m tests.lanes [LANE...] [--no-processes] [-- PYTEST ARGUMENTS]``.
 
-A lane is one database. The first runs all tests, the others again those that use the database. A lane whose
-server does not answer is skipped, with the number of its tests and the reason; in CI that is a failure.
+A lane is one database. The first runs all tests, the others again those that use the database; those with
+RabbitMQ its own tests, and of the others those that show most of it. A lane whose server does not answer is
+skipped, with the number of its tests and the reason; in CI that is a failure. A RabbitMQ that is installed and does
+not run is started for the time of the tests.
 Tests with real processes come last in each lane and one at a time: they wait more than they compute, and
 some of them measure.
 """
@@ -13,10 +15,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.databases import TITLES, why_unavailable
+from tests.private_broker import PrivateBroker, why_no_broker, why_no_node
 
 NO_TESTS = 5  # pytest's exit code when nothing was selected
 CORES = str(min(os.cpu_count() or 1, 4))
@@ -31,6 +38,17 @@ class Lane:
     all_tests: bool = False
     processes: bool = True
     environment: dict[str, str] = field(default_factory=dict)
+    #: Which tests it has, if not all: with RabbitMQ.
+    paths: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What it needs."""
+        return TITLES[self.database] + " and RabbitMQ" * bool(self.paths)
+
+    def why_missing(self) -> str:
+        """Why it cannot run here; empty: it can."""
+        return why_unavailable(self.database) or (why_no_node() if self.paths else "")
 
     def pytest(
         self, *args: str, database: str = "", capture: bool = False
@@ -38,7 +56,8 @@ class Lane:
         """Run pytest in this lane, or in its name on another ``database``."""
         only = [] if self.all_tests else ["--only-database", self.database]
         environment = {**os.environ, "JOBSAGA_TEST_DATABASE": database or self.database, **self.environment}
-        command = [sys.executable, "-m", "pytest", *only, *args]
+        chosen = any(os.path.exists(each.partition("::")[0]) for each in args)
+        command = [sys.executable, "-m", "pytest", *only, *args, *(() if chosen else self.paths)]
         return subprocess.run(command, env=environment, text=True, capture_output=capture, check=False)
 
     def count(self, args: list[str]) -> int:
@@ -48,19 +67,47 @@ class Lane:
         return int(found[-1][0] or found[-1][1]) if found else 0
 
 
+RABBITMQ = {"JOBSAGA_TEST_TRANSPORT": "rabbitmq"}
+ITS_OWN = ("tests/transport/test_rabbitmq.py", "tests/transport/test_rabbitmq_broker.py")
+LOST_WORKERS = "tests/conformance/test_lost_workers.py"
 LANES = [
     Lane("sqlite", "sqlite", all_tests=True),
     Lane("alias", "sqlite", processes=False, environment={"JOBSAGA_TEST_DEFAULT_DATABASE": "sqlite"}),
     Lane("postgresql", "postgresql"),
     Lane("mariadb", "mariadb"),
+    Lane(
+        "rabbitmq",
+        "postgresql",
+        environment=RABBITMQ,
+        paths=(
+            *ITS_OWN,
+            "tests/transport/test_listening.py",
+            "tests/engine/test_promises.py",
+            "tests/conformance/test_one_worker.py",
+            f"{LOST_WORKERS}::test_d09_k10_k11_a_worker_vanishes_and_its_jobs_run_elsewhere",
+            f"{LOST_WORKERS}::test_e02_a_job_that_does_not_listen_to_the_shutdown",
+            f"{LOST_WORKERS}::test_k12_k13_a_stopping_worker_takes_no_more_jobs",
+            "tests/faults/test_broker.py",
+        ),
+    ),
+    Lane(
+        "rabbitmq-mariadb",
+        "mariadb",
+        environment=RABBITMQ,
+        paths=(
+            *ITS_OWN,
+            "tests/conformance/test_lost_workers.py::test_e02_shutdown_hands_over_and_restart_resumes",
+        ),
+    ),
 ]
 
 
 def run(lane: Lane, args: list[str], processes: bool) -> str:
     """Run one lane; gives "passed", "FAILED" or "no tests"."""
-    phases = [["-m", "not process", "-n", CORES]]
+    others = "" if lane.paths else " and not rabbitmq"
+    phases = [["-m", f"not process{others}", "-n", CORES]]
     if processes and lane.processes:
-        phases.append(["-m", "process"])
+        phases.append(["-m", f"process{others}"])
     codes = set()
     for phase in phases:
         print(f"\n== {lane.name}: {phase[1]}", flush=True)
@@ -71,28 +118,51 @@ def run(lane: Lane, args: list[str], processes: bool) -> str:
     return "passed" if codes <= ({0, NO_TESTS} if args else {0}) else "FAILED"
 
 
+@contextmanager
+def a_broker(lanes: list[Lane]) -> Iterator[None]:
+    """See to it that one answers, if it is needed and can be had."""
+    if not any(lane.paths for lane in lanes) or not why_no_broker() or why_no_node():
+        yield
+        return
+    broker = PrivateBroker(Path(tempfile.mkdtemp(prefix="jobsaga-rabbitmq-")))
+    try:
+        broker.start()
+        os.environ["JOBSAGA_TEST_AMQP_URL"] = broker.url
+        yield
+    finally:
+        broker.close()
+
+
 def main() -> int:
     options, args = _arguments()
     lanes = [lane for lane in LANES if not options.lanes or lane.name in options.lanes]
-    missing = {lane.name: reason for lane in lanes if (reason := why_unavailable(lane.database))}
+    missing = {lane.name: reason for lane in lanes if (reason := lane.why_missing())}
     if missing and os.environ.get("CI") == "true":
         print(
             *(f"In CI no lane may be missing, but {name}: {why}" for name, why in missing.items()), sep="\n"
         )
         return 1
-    lines, results = [], set()
+    with a_broker([lane for lane in lanes if lane.name not in missing]):
+        lines, results = _run_all(lanes, missing, args, options.processes)
+    print("\n== lanes", *lines, sep="\n")
+    return int("FAILED" in results or results == {"no tests"})
+
+
+def _run_all(
+    lanes: list[Lane], missing: dict[str, str], args: list[str], processes: bool
+) -> tuple[list[str], set[str]]:
+    """One after the other; a line for each, and what came out."""
+    lines: list[str] = []
+    results: set[str] = set()
     for lane in lanes:
         started = time.monotonic()
         if lane.name in missing:
-            lines.append(
-                f"skipped: {lane.count(args)} tests need {TITLES[lane.database]}, but {missing[lane.name]}"
-            )
+            lines.append(f"skipped: {lane.count(args)} tests need {lane.title}, but {missing[lane.name]}")
             continue
-        result = run(lane, args, options.processes)
+        result = run(lane, args, processes)
         results.add(result)
         lines.append(f"{lane.name}: {result} in {time.monotonic() - started:.0f} s")
-    print("\n== lanes", *lines, sep="\n")
-    return int("FAILED" in results or results == {"no tests"})
+    return lines, results
 
 
 def _arguments() -> tuple[argparse.Namespace, list[str]]:

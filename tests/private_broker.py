@@ -21,10 +21,12 @@ import pika
 from pika.exceptions import AMQPError
 
 from jobsaga.transport.rabbitmq.address import Address
+from tests.brokers import why_unavailable
 from tests.processes import wait_for
 
 BIN = Path("/usr/lib/rabbitmq/bin")
-START = 60
+#: Seconds. Four when nothing else runs.
+START = 150
 
 
 def free_port() -> int:
@@ -34,9 +36,14 @@ def free_port() -> int:
             return int(server.getsockname()[1])
 
 
-def why_unavailable() -> str:
-    """The reason why no node can be started here, or an empty string."""
+def why_no_node() -> str:
+    """The reason why no node can be started here; empty: it can."""
     return "" if (BIN / "rabbitmq-server").exists() else f"there is no {BIN}/rabbitmq-server"
+
+
+def why_no_broker() -> str:
+    """The reason why tests with RabbitMQ cannot run here; empty: one answers, and others can be started."""
+    return why_no_node() or why_unavailable()
 
 
 @dataclass

@@ -27,7 +27,7 @@ from tests.jobsapp.jobs.faults import CrowdDeed, Deed, TaskDeed
 from tests.private_broker import PrivateBroker, at
 from tests.processes import Site
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.mariadb]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.mariadb, pytest.mark.timeout(300)]
 
 TRIALS = int(os.environ.get("JOBSAGA_TRIALS", "1"))
 SEED = int(os.environ.get("JOBSAGA_SEED", "20"))
@@ -85,7 +85,7 @@ def stop_and_start(broker: PrivateBroker) -> None:
     broker.ctl("start_app")
 
 
-@pytest.mark.timeout(120 + 60 * TRIALS)
+@pytest.mark.timeout(300 + 60 * TRIALS)
 def test_a_broker_that_dies_again_and_again_loses_nothing(
     apart: Site, ledger: Ledger, broker: PrivateBroker, tmp_path: Path, figure: Figure
 ) -> None:

@@ -17,20 +17,31 @@ from jobsaga.ids import uuid7
 from jobsaga.transport.base import SAGA, Listener, Transport, instance_endpoint
 from jobsaga.transport.database import DatabaseTransport
 from jobsaga.transport.memory import MemoryTransport
+from jobsaga.transport.rabbitmq.address import Address
+from jobsaga.transport.rabbitmq.transport import RabbitMQTransport
+from tests.brokers import clean_up, transport_url
 from tests.threads import in_thread
 from tests.transport.contract import note
 
 COMMITTING = pytest.mark.django_db(transaction=True)
 DATABASE = pytest.param("database", marks=COMMITTING)
+RABBITMQ = pytest.param("rabbitmq", marks=[COMMITTING, pytest.mark.rabbitmq])
 LONG, SHORT = 20.0, 0.3
 SOON = 3.0
 
 Listen = Callable[[str], Listener]
 
 
-@pytest.fixture(params=["memory", DATABASE])
-def transport(request: pytest.FixtureRequest) -> Transport:
-    return MemoryTransport() if request.param == "memory" else DatabaseTransport()
+@pytest.fixture(params=["memory", DATABASE, RABBITMQ])
+def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
+    if request.param != "rabbitmq":
+        yield MemoryTransport() if request.param == "memory" else DatabaseTransport()
+        return
+    url = transport_url()
+    transport = RabbitMQTransport(Address(url))
+    yield transport
+    transport.close()
+    clean_up(url)
 
 
 @pytest.fixture
