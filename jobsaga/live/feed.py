@@ -16,11 +16,12 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from jobsaga.conf import settings
 from jobsaga.live import patches
 from jobsaga.live.tail import Tail
+from jobsaga.store.django import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,10 @@ class Reader:
         changed = [job for key, job in jobs.items() if self._seen.get(key) != patches.seen(job)]
         known = [job for job in changed if job.id in self._seen or job.id in happened]
         self._seen = {key: patches.seen(jobs[key]) for key in watched if key in jobs}
-        return bool(happened), [patches.patch(job) for job in known]
+        if not known:
+            return bool(happened), []
+        now = database_now(connections[self.tail.alias])
+        return bool(happened), [patches.patch(job, now) for job in known]
 
 
 class Feed:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from jobsaga.live import wording
+from jobsaga.live.pace import left
 from jobsaga.live.templatetags.jobsaga_live import bar, pill
 from jobsaga.models import JobSaga
 
 COLUMNS = (
-    "id", "version", "state", "progress_value", "progress_limit", "progress_message", "progress_sequence", "run",
-    "attempt_id",
+    "id", "version", "state", "run", "attempt_id", "progress_value", "progress_limit", "progress_message",
+    "progress_sequence", "progress_samples",
 )  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def seen(job: JobSaga) -> Seen:
     return Seen(job.version, job.attempt_id, job.progress_sequence)
 
 
-def patch(job: JobSaga) -> dict[str, Any]:
+def patch(job: JobSaga, now: datetime) -> dict[str, Any]:
     """The job as it is shown. Numbers travel as text where they may be large."""
     return {
         "id": str(job.id),
@@ -43,4 +45,5 @@ def patch(job: JobSaga) -> dict[str, Any]:
         "pill": str(pill(job.state)),
         "bar": str(bar(job)),
         "said": wording.said(job),
+        "left": left(job, now),
     }

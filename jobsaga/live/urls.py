@@ -13,7 +13,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from jobsaga.live import letters, steering, submitting, views
+from jobsaga.live import letters, limits, steering, submitting, views
 
 app_name = "jobsaga_live"
 
@@ -29,6 +29,7 @@ def addresses(wrap: Callable[[Any], Any] = lambda view: view) -> list[URLPattern
         path("jobs/<uuid:job_id>/do/<str:verb>/", wrap(steering.do), name="do"),
         path("types/", wrap(views.types), name="types"),
         path("types/<path:name>/submit/", wrap(submitting.submit), name="submit"),
+        path("types/<path:name>/do/<str:verb>/", wrap(limits.steer), name="steer-type"),
         path("types/<path:name>/", wrap(views.job_type), name="type"),
         path("letters/", wrap(letters.letters), name="letters"),
         path("letters/<int:letter_id>/<str:verb>/", wrap(letters.settle), name="settle"),

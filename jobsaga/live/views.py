@@ -15,6 +15,7 @@ from jobsaga.conf import settings
 from jobsaga.live import access, queries, shell, svg
 from jobsaga.live.actions import ACTIONS, buttons
 from jobsaga.live.explain import explain
+from jobsaga.live.limits import DURATIONS, LIMIT, PAUSE
 from jobsaga.live.queries import activity as activity_queries
 from jobsaga.live.queries import counts as count_queries
 from jobsaga.live.queries import failures as failure_queries
@@ -135,7 +136,16 @@ def job_type(request: HttpRequest, name: str) -> dict[str, Any]:
     reason = now_queries.why(line, known) if line.waiting else None
     slots = type_queries.slots(settings.DATABASE, name, at)
     recent = jobs_queries.page(parse(by_type(name)), shell.asking((name,), at), size=10).jobs
-    return {"line": line, "reason": reason, "slots": slots, "recent": recent, "now": at}
+    return {
+        "durations": DURATIONS,
+        "may_pause": access.may(request, PAUSE),
+        "may_limit": access.may(request, LIMIT),
+        "line": line,
+        "reason": reason,
+        "slots": slots,
+        "recent": recent,
+        "now": at,
+    }
 
 
 @shell.page("workers", "workers")

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from jobsaga.live import pace as paces
 from jobsaga.live import wording
 from jobsaga.live.icons import icon as drawn
 from jobsaga.live.queries.failures import Group
@@ -99,6 +100,22 @@ def bar(job: Any) -> SafeString:
         '<span class="num">{}</span></span>',
         wording.look(job.state).tone, round(part * 1000), wording.percent(part),
     )  # fmt: skip
+
+
+@register.simple_tag(takes_context=True)
+def left(context: Context, job: Any) -> str:
+    """How long a job still needs, about."""
+    return paces.left(job, context["now"])
+
+
+@register.simple_tag(takes_context=True)
+def pace_of(context: Context, job: Any) -> dict[str, Any] | None:
+    """The rate, the end and the basis of both, for the page of a job."""
+    known = paces.pace(job, context["now"])
+    if known is None:
+        return None
+    return {"speed": paces.speed(known.rate) if known.rate and known.rate > 0 else "", "end": known.end,
+            "left": paces.left(job, context["now"]), "basis": wording.span(known.basis)}  # fmt: skip
 
 
 @register.simple_tag

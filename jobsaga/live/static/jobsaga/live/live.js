@@ -276,6 +276,8 @@ function show(job) {
     put(place.querySelector('[data-part="bar"]'), job.bar);
     const text = place.querySelector('[data-part="said"]');
     if (text) setText(text, job.said);
+    const left = place.querySelector('[data-part="left"]');
+    if (left) setText(left, job.left);
   }
 }
 
