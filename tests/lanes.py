@@ -81,6 +81,7 @@ LANES = [
         environment=RABBITMQ,
         paths=(
             *ITS_OWN,
+            "tests/transport/test_rabbitmq_access.py",
             "tests/transport/test_listening.py",
             "tests/engine/test_promises.py",
             "tests/conformance/test_one_worker.py",
