@@ -233,7 +233,8 @@ def _pace(job: JobSaga, state: JobStates) -> dict[str, Any]:
     """How fast a job that runs is, and when it will be done."""
     if state not in (JobStates.STARTED, JobStates.CANCELLATION_PENDING):
         return {}
-    seen = job.progress_samples if job.progress_sequence else []
+    kept = job.progress_samples if job.progress_sequence else []
+    seen = samples.upto(kept, job.progress_at, job.progress_value) if kept else []
     now = (injected_clock() or SystemClock()).now()
     end = samples.eta(seen, job.progress_limit, now)
     if not seen and job.started_at is not None:

@@ -1,9 +1,9 @@
 """Samples of a job's progress: how fast it is, and when it will be done.
 
 A job keeps at most 16 of them, each a time (seconds since 1970) and a value. When there are more, every second one
-goes, and from then on new ones are as far apart: until it is far enough from the one before it, the last sample
-gives way to the next. So an attempt of any length is covered evenly, from its first sample to its last. A value that
-goes back begins anew; so does each attempt, since nobody worked in between.
+goes, and from then on new ones are as far apart. So an attempt of any length is covered evenly, and most reports of
+progress change nothing here and need not be written. A value that goes back begins anew; so does each attempt, since
+nobody worked in between. The newest progress is the job's own, and is added when they are read (``upto``).
 
 The rate is the mean of two: the rate since the first sample, and the rate in the later half of the time. The first
 makes it steady, the second lets it follow a job that became slower or faster.
@@ -15,20 +15,30 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 MOST = 16
+SOONEST = 0.01
+"""Seconds between two samples at least."""
 
 Sample = list[float]
 """[time, value]: as JSON has it."""
 
 
-def add(samples: Sequence[Sample], at: datetime, value: float) -> list[Sample]:
-    """These samples and another one, thinned if there are too many."""
-    now = round(at.timestamp(), 3)
+def add(samples: list[Sample], at: datetime, value: float) -> list[Sample]:
+    """These samples and another one, thinned if there are too many; the very same list if it comes too soon."""
+    now = at.timestamp()
     if not samples or value < samples[-1][1]:
-        return [[now, value]]
-    if now <= samples[-1][0]:
-        return [*samples[:-1], [samples[-1][0], value]]
-    more = [*samples, [now, value]] if _is_far_enough(samples) else [*samples[:-1], [now, value]]
+        return [[round(now, 3), value]]
+    usual = (samples[-1][0] - samples[0][0]) / max(1, len(samples) - 1)
+    if now - samples[-1][0] < max(0.9 * usual, SOONEST):
+        return samples
+    more = [*samples, [round(now, 3), value]]
     return more if len(more) <= MOST else [*more[:-1:2], more[-1]]
+
+
+def upto(samples: Sequence[Sample], at: datetime | None, value: float | None) -> list[Sample]:
+    """The samples and the newest progress."""
+    if at is None or value is None or (samples and at.timestamp() <= samples[-1][0]):
+        return list(samples)
+    return [*samples, [at.timestamp(), value]]
 
 
 def rate(samples: Sequence[Sample]) -> float | None:
@@ -61,14 +71,6 @@ def eta(samples: Sequence[Sample], limit: float | None, now: datetime) -> dateti
         return now + timedelta(seconds=max(0.0, end - now.timestamp()))
     except OverflowError:
         return None
-
-
-def _is_far_enough(samples: Sequence[Sample]) -> bool:
-    """Whether the last one can stay: it is about as far from the one before as the others are from each other."""
-    if len(samples) < 3:
-        return True
-    usual = (samples[-2][0] - samples[0][0]) / (len(samples) - 2)
-    return samples[-1][0] - samples[-2][0] >= 0.9 * usual
 
 
 def _slope(one: Sample, two: Sample) -> float:
