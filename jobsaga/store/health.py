@@ -14,18 +14,21 @@ from uuid import UUID
 
 from django.db.models import Count, Max, Min, QuerySet
 
+from jobsaga.ids import job_type_id
 from jobsaga.models import (
     DeadLetter,
     JobAttemptSaga,
     JobHistory,
     JobInstance,
     JobSaga,
-    JobTypeInstance,
     JobTypeSaga,
     TransportMessage,
 )
 from jobsaga.models.workers import InstanceState
+from jobsaga.sagas.records import JobType
 from jobsaga.sagas.states import JobStates
+from jobsaga.store import keys, slots
+from jobsaga.store.rows import COLUMNS, records
 
 #: Nothing is counted further.
 MANY = 1000
@@ -82,16 +85,16 @@ def waiting_types(alias: str) -> Iterator[str]:
         name = waiting.filter(job_type__gt=name).first()
 
 
-def next_jobs(alias: str) -> list[Next]:
-    """Of each type the waiting job that is first in line and holds no slot any more."""
-    found = []
-    for job_type in list(waiting_types(alias)):
-        line = _waiting(alias).filter(job_type=job_type, slot__isnull=True)
-        first = (
-            line.order_by("-priority", "queued_at", "id").values_list("job_type", "id", "queued_at").first()
-        )
-        if first is not None and first[2] is not None:
-            found.append(Next(first[0], first[1], first[2]))
+def next_jobs(alias: str, now: datetime) -> list[Next]:
+    """Of each type the waiting job that is first in line, holds no slot any more, and whose key has room."""
+    found, known = [], job_types(alias, now)
+    for name in list(waiting_types(alias)):
+        job_type = known.get(name) or JobType(id=job_type_id(name), name=name)
+        first = keys.candidates(alias, job_type, 1, (), None).ids
+        line = JobSaga.objects.using(alias).filter(id__in=first).order_by("-priority", "queued_at", "id")
+        row = line.values_list("job_type", "id", "queued_at").first()
+        if row is not None and row[2] is not None:
+            found.append(Next(row[0], row[1], row[2]))
     return found
 
 
@@ -101,16 +104,14 @@ def waiting_count(alias: str, job_type: str, limit: int | None = None) -> int:
 
 
 def crews(alias: str, now: datetime) -> dict[str, Crew]:
-    """The live instances of each type, and their room."""
-    held = slots_held(alias)
-    limits = dict(JobTypeSaga.objects.using(alias).values_list("name", "global_concurrent_job_limit"))
-    live = JobTypeInstance.objects.using(alias).filter(
-        instance__state=InstanceState.RUNNING, instance__lease_expires_at__gt=now
-    )
-    by_type: dict[str, list[JobTypeInstance]] = {}
-    for each in live.select_related("instance"):
-        by_type.setdefault(each.job_type, []).append(each)
-    return {name: _crew(name, members, held, limits.get(name)) for name, members in by_type.items()}
+    """The live instances of each type, and their room: by the limits that hold now."""
+    return {name: _crew(each) for name, each in job_types(alias, now).items() if each.instances}
+
+
+def job_types(alias: str, now: datetime) -> dict[str, JobType]:
+    """All job types as the sagas see them at this moment, by name; not locked."""
+    rows = JobTypeSaga.objects.using(alias).order_by("name").values_list(*COLUMNS[JobType])
+    return slots.counted(alias, {each.name: each for each in records(JobType, rows)}, now)
 
 
 def slots_held(alias: str) -> dict[tuple[str, UUID | None], int]:
@@ -177,16 +178,8 @@ def _lying(rows: QuerySet[Any], column: str) -> Lying | None:
     return Lying(len(oldest), oldest[0]) if oldest else None
 
 
-def _crew(
-    name: str,
-    members: list[JobTypeInstance],
-    held: dict[tuple[str, UUID | None], int],
-    global_limit: int | None,
-) -> Crew:
-    room = sum(max(0, each.concurrent_job_limit - held.get((name, each.instance_id), 0)) for each in members)
-    capacity = sum(each.concurrent_job_limit for each in members)
-    if global_limit is not None:
-        taken = sum(slots for (job_type, _), slots in held.items() if job_type == name)
-        room = min(room, max(0, global_limit - taken))
-        capacity = min(capacity, global_limit)
-    return Crew(instances=len(members), capacity=capacity, room=room)
+def _crew(job_type: JobType) -> Crew:
+    capacity = 0 if job_type.paused_at else sum(map(job_type.limit_of, job_type.instances.values()))
+    if job_type.global_limit is not None:
+        capacity = min(capacity, job_type.global_limit)
+    return Crew(instances=len(job_type.instances), capacity=capacity, room=job_type.room)

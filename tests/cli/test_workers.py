@@ -16,6 +16,10 @@ from tests.engine.places import DatabasePlace
 from tests.engine.world import TYPE, World
 
 pytestmark = pytest.mark.django_db
+NOTHING_ASKED = {
+    "concurrency_per_key": None, "override_job_limit": None, "override_global_limit": None, "override_until": None,
+    "override_by": "", "override_reason": "", "paused": None, "paused_by": "", "pause_reason": "",
+}  # fmt: skip
 
 
 def types(jobsaga: Jobsaga) -> dict[str, dict[str, Any]]:
@@ -34,6 +38,7 @@ def test_types_that_are_only_registered(jobsaga: Jobsaga) -> None:
         "waiting": 0,
         "live_instances": 0,
         "capacity": 0,
+        **NOTHING_ASKED,
     }
 
 
@@ -53,6 +58,7 @@ def test_slots_limits_and_who_waits(jobsaga: Jobsaga, world: World) -> None:
         "waiting": 2,
         "live_instances": 2,
         "capacity": 3,
+        **NOTHING_ASKED,
     }
     assert (found["audio.Mix"]["waiting"], found["audio.Mix"]["live_instances"]) == (1, 0)
     (line,) = [line for line in jobsaga("types").out.splitlines() if line.startswith(TYPE)]

@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUESTIONS: dict[str, Callable[[str], Any]] = {
     "overdue": lambda alias: health.overdue(alias, NOW),
     "waiting_types": lambda alias: list(health.waiting_types(alias)),
-    "next_jobs": health.next_jobs,
+    "next_jobs": lambda alias: health.next_jobs(alias, NOW),
     "waiting_count": lambda alias: health.waiting_count(alias, TYPE),
     "slots_held": health.slots_held,
     "holders": health.holders,
@@ -118,7 +118,7 @@ def test_the_next_job_is_the_one_that_would_get_a_slot(world: World) -> None:
     world.submit()
     first = world.submit(priority=1)
     world.submit(priority=1)
-    assert [(each.job_type, each.job_id) for each in health.next_jobs(settings.DATABASE)] == [(TYPE, first)]
+    assert [(each.job_type, each.job_id) for each in health.next_jobs(settings.DATABASE, NOW)] == [(TYPE, first)]
     worker = world.worker()
     assert [start.job_id for start in worker.receive()] == [first]
 
@@ -128,7 +128,7 @@ def test_a_job_whose_old_attempt_still_holds_its_slot_is_not_next(world: World) 
     job_id = world.submit()
     rows = DatabasePlace(None).rows("JobSaga").filter(pk=job_id)
     rows.update(slot=uuid7())
-    assert health.next_jobs(settings.DATABASE) == []
+    assert health.next_jobs(settings.DATABASE, NOW) == []
     assert rows.get().state == JobStates.WAITING_FOR_SLOT.value
 
 

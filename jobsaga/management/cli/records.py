@@ -101,8 +101,32 @@ class JobTypeLine:
     slots_held: int
     waiting: int
     live_instances: int
-    #: What the live workers can run at once, all together.
+    #: What the live workers can run at once, all together, by the limits that hold now.
     capacity: int
+    #: How many jobs of one concurrency key run at once; None: keys mean nothing.
+    concurrency_per_key: int | None
+    #: What holds in place of the two limits, until when, by whom and why; None and empty: nothing.
+    override_job_limit: int | None
+    override_global_limit: int | None
+    override_until: datetime | None
+    override_by: str
+    override_reason: str
+    #: Since when no job is started; None: it is not paused.
+    paused: datetime | None
+    paused_by: str
+    pause_reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeHistoryLine:
+    """What someone asked of a job type or a worker."""
+
+    at: datetime
+    kind: str
+    job_type: str
+    instance_id: UUID | None
+    message: str
+    actor: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +144,7 @@ class InstanceLine:
     instance_id: UUID
     host: str
     pid: int
-    #: Running, Stopping, Stopped; Lost if its lease is over and it did not say that it stops.
+    #: Running, Draining, Drained, Stopping, Stopped; Lost if its lease is over and it did not say that it stops.
     state: str
     version: str
     started: datetime
@@ -130,6 +154,10 @@ class InstanceLine:
     job_types: list[str]
     running: list[RunningJob]
     properties: dict[str, Any]
+    #: Since when it is given no more jobs; None: it is.
+    drained: datetime | None
+    drained_by: str
+    drain_reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
