@@ -12,6 +12,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from jobsaga.client import explain_job
 from jobsaga.consumers import consumers, job_consumer
 from jobsaga.live.api.urls import ROUTES
 from jobsaga.messages import FinalizeJob
@@ -135,7 +136,8 @@ def test_what_is_not_understood_is_said(client: Client, name: str, query: dict[s
 def test_a_job_with_its_reasons_attempts_and_input(client: Client, someone: Someone) -> None:
     ids = scenes.usual_day()
     waiting = get(client, "job", ids["waiting"])
-    assert {each["code"] for each in waiting["reasons"]} == {"no-slot", "in-line"}
+    why = explain_job(ids["waiting"])
+    assert [(each["code"], each["title"]) for each in waiting["reasons"]] == [(why.code, why.sentence)]
     running = get(client, "job", ids["running"])
     assert running["worker"] == "render-1:4121"
     assert running["progressValue"] == 5109

@@ -1,6 +1,4 @@
-"""One job: its row, attempts, history, saved state, and the last runs of its type. Six statements, and those
-that ``types.read`` asks.
-"""
+"""One job: its row, attempts, history, saved state, what holds it up, and the last runs of its type."""
 
 from __future__ import annotations
 
@@ -9,18 +7,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q
-
+from jobsaga.client import Explanation, explain_job
 from jobsaga.conf import settings
-from jobsaga.live.explain import Around, Reason, explain
-from jobsaga.live.queries import COUNTED, types
+from jobsaga.exceptions import JobNotFound
+from jobsaga.live.explain import Around, Reason, Severity, explain
+from jobsaga.live.queries import types
 from jobsaga.models import JobAttemptSaga, JobHistory, JobSaga
-from jobsaga.sagas.states import JobStates
 
 #: How many of the newest are shown on the page of a job.
 EVENTS = 200
 ATTEMPTS = 50
 RECENT = 20
+#: What someone may want to look at, though it mends itself.
+WARNINGS = {"paused", "retry", "retry-lost", "canceling", "drained", "worker-silent", "too-old"}
 
 
 @dataclass
@@ -37,6 +36,7 @@ class JobPage:
     saved_state: Any = None
     reasons: list[Reason] = field(default_factory=list)
     around: Around | None = None
+    explanation: Explanation | None = None
 
     @property
     def current(self) -> JobAttemptSaga | None:
@@ -61,9 +61,25 @@ def read(alias: str, job_id: UUID, now: datetime) -> JobPage | None:
         checkpoint = getattr(job, "checkpoint", None)
         found.saved_state = checkpoint.state if checkpoint else None
         found.recent = recent(alias, job)
-        found.around = around(found, types.read(alias, now, waiting=False), ahead(alias, job))
-        found.reasons = explain(job, found.around)
+        found.around = around(found, types.read(alias, now, waiting=False))
+        found.explanation = explanation(job)
+        found.reasons = [told(found.explanation)] if found.explanation else explain(job, found.around)
     return found
+
+
+def explanation(job: JobSaga) -> Explanation | None:
+    """Why the job waits, as ``explain_job`` says it to everybody; None for one that waits for nothing, or is gone."""
+    try:
+        found = explain_job(job.pk)
+    except JobNotFound:
+        return None
+    return found if found.waits else None
+
+
+def told(found: Explanation) -> Reason:
+    """An explanation as the pages show it."""
+    severity: Severity = "error" if found.mend else "warning" if found.code in WARNINGS else "info"
+    return Reason(found.code, severity, found.sentence, " ".join(found.also), found.since, found.mend)
 
 
 def attempts(alias: str, job_id: UUID) -> list[JobAttemptSaga]:
@@ -85,24 +101,13 @@ def recent(alias: str, job: JobSaga) -> list[JobSaga]:
     return list(rows.order_by("-id")[:RECENT])[::-1]
 
 
-def ahead(alias: str, job: JobSaga) -> int | None:
-    """How many jobs of the type start before this one; None if it does not wait for a slot."""
-    if job.state != JobStates.WAITING_FOR_SLOT.value or job.queued_at is None:
-        return None
-    earlier = Q(queued_at__lt=job.queued_at) | Q(queued_at=job.queued_at, id__lt=job.id)
-    first = Q(priority__gt=job.priority) | Q(priority=job.priority) & earlier
-    line = JobSaga.objects.using(alias).filter(state=job.state, job_type=job.job_type, slot__isnull=True)
-    return line.filter(first).order_by(F("priority").desc(), "queued_at", "id")[: COUNTED + 1].count()
-
-
-def around(found: JobPage, known: types.Types, before: int | None) -> Around:
+def around(found: JobPage, known: types.Types) -> Around:
     """What ``explain`` wants to know."""
     job, current = found.job, found.current
     assert job is not None
     instance = current.instance if current else None
     return known.around(
         job.job_type,
-        ahead=before,
         worker=str(instance) if instance else "",
         lease_expires_at=instance.lease_expires_at if instance else None,
         received_at=current.received_at if current else None,
