@@ -29,6 +29,7 @@ PAGES = (
     ("jobs", "Jobs", "jobs"),
     ("types", "Job types", "types"),
     ("workers", "Workers", "workers"),
+    ("schedules", "Schedules", "schedules"),
     ("failures", "Failures", "failures"),
     ("activity", "Activity", "activity"),
     ("health", "Health", "health"),

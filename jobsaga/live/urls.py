@@ -34,6 +34,7 @@ def addresses(wrap: Callable[[Any], Any] = lambda view: view) -> list[URLPattern
         path("letters/", wrap(letters.letters), name="letters"),
         path("letters/<int:letter_id>/<str:verb>/", wrap(letters.settle), name="settle"),
         path("workers/", wrap(views.workers), name="workers"),
+        path("schedules/", wrap(views.schedules), name="schedules"),
         path("failures/", wrap(views.failures), name="failures"),
         path("activity/", wrap(views.activity), name="activity"),
         path("health/", wrap(views.health), name="health"),

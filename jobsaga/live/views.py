@@ -24,6 +24,7 @@ from jobsaga.live.queries import job as job_queries
 from jobsaga.live.queries import jobs as jobs_queries
 from jobsaga.live.queries import now as now_queries
 from jobsaga.live.queries import pace as pace_queries
+from jobsaga.live.queries import schedules as schedule_queries
 from jobsaga.live.queries import types as type_queries
 from jobsaga.live.queries import workers as worker_queries
 from jobsaga.live.search import PREFIX, STATES, Search, by_error, by_type, parse
@@ -102,10 +103,13 @@ def job(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
         return {"job_id": job_id, "page": None, "status": 404, "now": at}
     lanes = svg.lanes([_stretch(found, each, at) for each in found.attempts])
     stored, fault = found.job, (found.job.fault or {}) if found.job else {}
+    recurs = stored is not None and bool(stored.recurring_name)
     return {
         "page": found, "job": stored, "job_id": job_id, "now": at,
         "lanes": list(zip(found.attempts, lanes, strict=True)),
         "errors": [(n, each) for n, each in enumerate(found.attempts, start=1) if each.fault],
+        "meaning": schedule_queries.meaning(stored) if stored and recurs else "",
+        "next_runs": schedule_queries.next_runs(stored, at) if stored and recurs else [],
         "registered": stored is not None and found.around is not None and found.around.registered,
         "buttons": buttons(stored, request.user) if stored else [],
         "same_type": by_type(stored.job_type) if stored else "",
@@ -155,6 +159,14 @@ def workers(request: HttpRequest) -> dict[str, Any]:
     with_message = access.may(request, access.PAYLOAD)
     there, gone = worker_queries.read(settings.DATABASE, at, with_message=with_message)
     return {"there": there, "gone": gone, "now": at}
+
+
+@shell.page("schedules", "schedules")
+def schedules(request: HttpRequest) -> dict[str, Any]:
+    """The recurring jobs: what their schedules mean, and when they run next."""
+    found, more = schedule_queries.read(settings.DATABASE)
+    may_run = access.may(request, ACTIONS["run"].permission)
+    return {"schedules": found, "more": more, "shown": schedule_queries.SHOWN, "may_run": may_run}
 
 
 @shell.page("failures", "failures")

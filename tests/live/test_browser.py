@@ -35,8 +35,10 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
-PAGES = ("/jobs/", "/jobs/jobs/", "/jobs/types/", "/jobs/workers/", "/jobs/failures/", "/jobs/activity/",
-         "/jobs/health/", "/jobs/letters/")  # fmt: skip
+PAGES = (
+    "/jobs/", "/jobs/jobs/", "/jobs/types/", "/jobs/workers/", "/jobs/schedules/", "/jobs/failures/",
+    "/jobs/activity/", "/jobs/health/", "/jobs/letters/",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from tests.live.conftest import EVERYWHERE, Someone
 
 pytestmark = EVERYWHERE
 
-PAGES = ("now", "jobs", "types", "workers", "failures", "activity", "health")
+PAGES = ("now", "jobs", "types", "workers", "schedules", "failures", "activity", "health")
 SCRIPT = "<script>alert('x')</script>"
 
 

@@ -1,0 +1,55 @@
+"""The recurring jobs: what their schedules mean, when they run next, and how the last run went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobsaga.exceptions import JobSagaError
+from jobsaga.live.queries.rows import LARGE
+from jobsaga.models import JobSaga
+from jobsaga.schedule import describe, occurrences
+
+SHOWN = 200
+NEXT = 5
+
+
+@dataclass
+class Schedule:
+    """A recurring job."""
+
+    job: JobSaga
+    #: The schedule in plain words; the text itself where it cannot be read here.
+    meaning: str
+
+    @property
+    def last_state(self) -> int | None:
+        """How the last run ended, or what the one that is under way does; None before the first."""
+        return self.job.state if self.job.run else None
+
+
+def read(alias: str) -> tuple[list[Schedule], bool]:
+    """The recurring jobs by name, and whether there are more than are shown. One statement, by an index."""
+    jobs = JobSaga.objects.using(alias).exclude(recurring_name="").defer(*LARGE)
+    found = list(jobs.order_by("recurring_name", "job_type")[: SHOWN + 1])
+    return [Schedule(job, meaning(job)) for job in found[:SHOWN]], len(found) > SHOWN
+
+
+def meaning(job: JobSaga) -> str:
+    """What the schedule of a recurring job means."""
+    try:
+        return describe(job.cron, job.time_zone)
+    except JobSagaError:
+        return job.cron
+
+
+def next_runs(job: JobSaga, now: datetime) -> list[datetime]:
+    """When a recurring job runs next; empty for one that does not run any more."""
+    if not job.recurring:
+        return []
+    try:
+        return occurrences(
+            job.cron, now, time_zone=job.time_zone, start=job.start_at, end=job.end_at, limit=NEXT
+        )
+    except JobSagaError:
+        return []
