@@ -43,6 +43,7 @@ def main() -> None:
     gc.freeze()  # the site stays loaded: the collector need not walk over it again and again
     Thread(target=_stop_at_end_of_input, args=(host,), name="jobsaga-parent-watch", daemon=True).start()
     host.run()
+    host.engine.transport.close()
 
 
 def _stop_at_end_of_input(host: SagaHost) -> None:

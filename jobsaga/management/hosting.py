@@ -70,6 +70,7 @@ def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
         worker.run()
     finally:
         sagas.close()
+        worker.transport.close()
 
 
 def _run_sagas_only(host: SagaHost, plan: Plan) -> None:
@@ -77,6 +78,7 @@ def _run_sagas_only(host: SagaHost, plan: Plan) -> None:
         Thread(target=_stop_when_idle, args=(host,), daemon=True).start()
     logger.info("The saga host is ready. It decides, and runs no jobs.")
     host.run()
+    host.engine.transport.close()
 
 
 def _stop_when_idle(host: SagaHost) -> None:

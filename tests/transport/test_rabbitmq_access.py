@@ -25,7 +25,8 @@ ssl_options.cacertfile = {directory}/cert.pem
 ssl_options.certfile = {directory}/cert.pem
 ssl_options.keyfile = {directory}/key.pem
 """
-CERTIFICATE = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+CERTIFICATE = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+NAME = ["-addext", "subjectAltName=DNS:localhost"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def tls_port() -> int:
 def broker(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Iterator[PrivateBroker]:
     directory = tmp_path_factory.mktemp("rabbitmq")
     files = ["-keyout", directory / "key.pem", "-out", directory / "cert.pem"]
-    subprocess.run([*CERTIFICATE.split(), *files], check=True, capture_output=True)
+    subprocess.run([*CERTIFICATE.split(), *NAME, *files], check=True, capture_output=True)
     broker = PrivateBroker(directory, TLS.format(port=tls_port, directory=directory))
     try:
         broker.start()

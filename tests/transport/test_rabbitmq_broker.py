@@ -16,10 +16,12 @@ from jobsaga.messages import CancelJob, decode, encode
 from jobsaga.models import DeadLetter, TransportMessage
 from jobsaga.transport.base import SAGA, backoff
 from jobsaga.transport.rabbitmq.queues import DEAD, DELIVERY_LIMIT
+from jobsaga.transport.rabbitmq.transport import SETTLING
 from tests.engine.rabbit_place import RabbitPlace, close_all
 from tests.engine.world import World
 from tests.processes import wait_for
 from tests.transport.contract import note
+from tests.transport.settled import SettledTransport
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.django_db(transaction=True)]
 
@@ -221,3 +223,25 @@ def test_a_fork_has_a_connection_of_its_own(world: World) -> None:
     transport.send([(SAGA, note("parent again"))])
     found = {decode(each.body, "saga").reason for each in transport.take(SAGA, 10)}
     assert found == {"parent", "child", "parent again"}
+
+
+def test_nobody_is_judged_before_the_queue_is_read(world: World) -> None:
+    """The last words of a worker that is silent now may lie there."""
+    transport: Any = world.transport
+    transport.send([(SAGA, note(str(number))) for number in range(3)])
+    transport.close()
+    late: Any = SettledTransport(transport.address, clock=world.clock)
+    try:
+        assert not late.is_current(), "not connected"
+        late.sent[SAGA] = 3
+        with world.store.transaction():
+            assert len(late.receive(SAGA, 2)) == 2
+        wait_for(lambda: late.here.link.up_for() >= SETTLING)
+        assert not late.is_current(), "there was more"
+        with world.store.transaction():
+            late.receive(SAGA, 10)
+        assert late.is_current()
+        late.here.link.distrust()
+        wait_for(lambda: not late.is_current(), what="the connection to be lost")
+    finally:
+        late.close()
