@@ -75,10 +75,10 @@ def attempts_of(job_id: UUID) -> list[JobAttemptSaga]:
     return list(JobAttemptSaga.objects.using(ALIAS).filter(job_id=job_id).order_by("created_at", "id"))
 
 
-def wait_for_workers(site: Site, count: int) -> None:
+def wait_for_workers(site: Site, count: int, timeout: float = 20) -> None:
     """Until so many instances are registered and alive, and have announced their job types."""
     rows = JobInstance.objects.using(ALIAS).filter(state=InstanceState.RUNNING, job_types__isnull=False)
-    site.wait_for(lambda: rows.distinct().count() == count, what=f"{count} workers")
+    site.wait_for(lambda: rows.distinct().count() == count, timeout, what=f"{count} workers")
 
 
 def two_workers(site: Site, *args: str) -> tuple[Worker, Worker]:

@@ -119,7 +119,7 @@ def test_promise_8_each_tick_is_run_once_while_saga_hosts_are_killed(
     hosts = Hosts(quick, Random(SEED))
     hosts.start()
     quick.worker("--jobs-only", "--job-type", "jobsapp.Deed")
-    wait_for_workers(quick, 1)
+    wait_for_workers(quick, 1, 60)  # five processes start at once
     hosts.wait_until_up()
     first = (now() + 2 * SECOND).replace(microsecond=0)
     last = first + (ticks - 1) * SECOND
