@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent.parent / "docs" / "conformance.md"
-NOT_YET = {"F03", "F04", "K15", "K17"}
+NOT_YET: set[str] = set()
 
 
 def numbers(letter: str, first: int, last: int) -> set[str]:
@@ -49,5 +49,5 @@ def test_the_page_names_the_tests_of_every_scenario() -> None:
 
 
 def test_the_page_says_what_is_not_there_yet() -> None:
-    (said,) = re.findall(r"^Not here yet:.*?\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    said = " ".join(re.findall(r"^Not here yet:.*?\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL))
     assert set(re.findall(r"[A-Z]\d\d", said)) == NOT_YET

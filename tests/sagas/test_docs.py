@@ -11,7 +11,7 @@ from jobsaga import messages as said
 from jobsaga.sagas import JOB
 from jobsaga.sagas.machine import Note
 from jobsaga.sagas.states import TRANSIENT_JOB_STATES, AttemptStates, JobStates, JobTypeStates, State
-from tests.sagas import cases, test_quirks, test_quirks_of_time
+from tests.sagas import cases, test_quirks, test_quirks_of_limits, test_quirks_of_time
 from tests.sagas.write_diagrams import PAGE, with_diagrams
 
 COMING = Path(PAGE).with_name("coming-from-masstransit.md")
@@ -55,6 +55,6 @@ def test_every_kind_of_history_is_explained() -> None:
 def test_every_quirk_has_its_tests_and_every_test_its_quirk() -> None:
     rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", COMING.read_text(), re.MULTILINE)
     named = [(name, int(number)) for number, tests in rows for name in re.findall(r"`(\w+)`", tests)]
-    tests = [*vars(test_quirks), *vars(test_quirks_of_time)]
+    tests = [*vars(test_quirks), *vars(test_quirks_of_limits), *vars(test_quirks_of_time)]
     assert sorted(name for name, _ in named) == sorted(name for name in tests if name.startswith("test_q"))
     assert all(name.startswith(f"test_q{number:02}_") for name, number in named)

@@ -70,6 +70,10 @@ class RareJob(OddJob):
     """Three at a time on each worker, two in all."""
 
 
+class RegionJob(OddJob):
+    """One at a time in all, on a worker of its region."""
+
+
 class RetriedJob(OddJob):
     """Two more tries, at once."""
 
@@ -161,6 +165,15 @@ class TrioConsumer(JobConsumer[TrioJob]):
 
 class RareConsumer(JobConsumer[RareJob]):
     options = JobOptions(concurrent_job_limit=3, global_concurrent_job_limit=2)
+    run = OddConsumer.run
+
+
+class RegionConsumer(JobConsumer[RegionJob]):
+    options = JobOptions(
+        concurrent_job_limit=2,
+        global_concurrent_job_limit=1,
+        job_type_properties={"DistributionStrategy": "Region"},
+    )
     run = OddConsumer.run
 
 
@@ -447,7 +460,7 @@ TYPES = [
     f"jobsapp.{each.__name__}" if name is None else name
     for each, name in (
         (OddJob, None), (BusyJob, None), (ThreadJob, None), (TaskJob, None), (RetriedJob, None), (TrioJob, None),
-        (RenamedJob, "odd-job"), (DashedJob, "da_job-attempt"),
+        (RenamedJob, "odd-job"), (DashedJob, "da_job-attempt"), (RegionJob, None),
     )
 ]  # fmt: skip
 
