@@ -114,9 +114,9 @@ def percent(part: float) -> str:
 
 
 def said(job: Any, longest: int = 80) -> str:
-    """What a job says of its progress, beside the bar."""
+    """What a job says of its progress, beside the bar; that it says nothing is worth a word only while it runs."""
     if job.progress_value is None:
-        return "no progress reported"
+        return "no progress reported" if job.state == JobStates.STARTED.value else ""
     count = f"{number(job.progress_value)} / {number(job.progress_limit)}" if job.progress_limit else ""
     message = job.progress_message
     return " ".join(

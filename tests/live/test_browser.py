@@ -44,6 +44,7 @@ PAGES = (
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     allow_queries_beside_playwright()
+    expect.set_options(timeout=20_000)
     with chromium() as browser:
         yield browser
 
@@ -71,24 +72,22 @@ def row(page: Page, job_id: object) -> Any:
     return page.locator(f'[data-job="{job_id}"]').first
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible_and_nothing_is_blocked(
-    browser: Browser, server: Server, transactional_db: None
+    browser: Browser, server: Server, transactional_db: None, scheme: Any
 ) -> None:
     ids = scenes.usual_day()
     user = superuser()
     jobs = [f"/jobs/jobs/{ids[name]}/" for name in ("running", "faulted")]
     typed = f"/jobs/types/{scenes.CONVERT}/"
     problems = []
-    for scheme in ("light", "dark"):
-        with visit(browser, server, user, color_scheme=scheme) as looking:
-            for path in (*PAGES, *jobs, typed):
-                page = looking.go(path)
-                found = Axe().run(page)
-                problems += [
-                    (scheme, path, each["id"], each["nodes"][0]["html"])
-                    for each in found.response["violations"]
-                ]
-            assert [each for each in looking.said if "favicon" not in each] == []
+    with visit(browser, server, user, color_scheme=scheme) as looking:
+        for path in (*PAGES, *jobs, typed):
+            found = Axe().run(looking.go(path))
+            for each in found.response["violations"]:
+                problems.append((path, each["id"], each["nodes"][0]["html"]))
+        assert [each for each in looking.said if "favicon" not in each] == []
     assert problems == []
 
 
