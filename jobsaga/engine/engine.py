@@ -28,11 +28,14 @@ from jobsaga.engine.options import EngineOptions
 from jobsaga.engine.strategies import Strategies
 from jobsaga.engine.turn import Turn
 from jobsaga.ids import uuid7
-from jobsaga.messages import JobEvent, Message, decode, encode
+from jobsaga.messages import AttemptStatus, JobAttemptStatus, JobEvent, Message, decode, encode
 from jobsaga.store.base import Retention, Store, Transaction
 from jobsaga.transport.base import SAGA, Delivery, Transport, instance_endpoint
 
 logger = logging.getLogger("jobsaga.engine")
+
+#: How many batches of what has arrived are read at most before somebody is held to be lost.
+READ_ON = 20
 
 
 class Engine:
@@ -125,7 +128,15 @@ class Engine:
                 found += tx.silent(now, late_after, options.heartbeat_timeout, limit)
         for instance_id in expired:
             self.transport.drop(instance_endpoint(instance_id))
+        if any(isinstance(each, JobAttemptStatus) and each.status is AttemptStatus.LOST for each in found):
+            self._read_on()
         return self.say(found)
+
+    def _read_on(self) -> None:
+        """Who has left in good order said its last words before: they are in the queue, and count first."""
+        for _ in range(READ_ON):
+            if self.process() < self.options.batch:
+                return
 
     def prune(self, limit: int = 500) -> int:
         """Remove a small batch of what is older than it must be kept; how many rows went."""

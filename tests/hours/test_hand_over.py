@@ -1,0 +1,34 @@
+"""A worker that stops has said its last words before it leaves: they are heard before it is missed."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobsaga import submit_job
+from jobsaga.messages import CancelKind
+from jobsaga.models import JobSaga
+from tests.client.acts import act
+from tests.client.conftest import Site
+from tests.hours.hands import ALIAS
+
+
+@pytest.mark.django_db
+def test_a_hand_over_that_waits_to_be_read_spends_no_retry(world: Site) -> None:
+    """A sweep comes between the two: the worker has left, and its report is still in the queue."""
+    job_id = submit_job(act("give", n=1))
+    worker, start = world.start()
+    worker.cancel(start, CancelKind.SHUTDOWN, "Job Service Shutdown")
+    worker.stops()
+    world.engine.sweep()
+    job = JobSaga.objects.using(ALIAS).get(id=job_id)
+    assert (job.get_state_display(), job.suspect_retries) == ("WaitingForSlot", 0)
+    assert [each.outcome for each in world.attempts(job_id)] == ["HandedOver"]
+
+
+@pytest.mark.django_db
+def test_one_that_left_without_a_word_is_missed_all_the_same(world: Site) -> None:
+    job_id = submit_job(act("give", n=1))
+    worker, _ = world.start()
+    worker.stops()
+    world.engine.sweep()
+    assert [each.outcome for each in world.attempts(job_id)] == ["Suspect"]
