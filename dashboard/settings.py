@@ -1,7 +1,8 @@
 """The settings of the site. Each can be set by an environment variable or a `.env` file; none has to be.
 
     DATABASE_URL          sqlite:///path, postgres://..., mysql://...     default: db.sqlite3 beside manage.py
-    JOBSAGA_TRANSPORT     database:// (a broker's URL once there is one)  default: database://
+    JOBSAGA_TRANSPORT     database://, or amqp://user@host/vhost          default: database://
+    JOBSAGA_TRANSPORT_PASSWORD                                            of a broker whose URL has none
     SECRET_KEY            required when DEBUG is off
     DEBUG                 on, off                                         default: on
     ALLOWED_HOSTS         comma separated names                           default: this machine only
@@ -66,7 +67,10 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-JOBSAGA = {"TRANSPORT": secret("JOBSAGA_TRANSPORT") or "database://"}
+JOBSAGA = {
+    "TRANSPORT": secret("JOBSAGA_TRANSPORT") or "database://",
+    "TRANSPORT_PASSWORD": secret("JOBSAGA_TRANSPORT_PASSWORD") or None,
+}
 
 INSTALLED_APPS = [
     "django.contrib.admin",

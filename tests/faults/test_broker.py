@@ -186,14 +186,15 @@ def test_confirmations_that_are_lost_lose_no_report(
     apart: Site, ledger: Ledger, cable: Callable[..., Proxy], figure: Figure
 ) -> None:
     """The connection is reset after the broker has got a report and before the worker has heard so."""
-    lossy = cable(lose_reply_to=rb"JobAttemptCompleted|StartJob", one_in=4, seed=SEED)
+    lossy = cable(lose_reply_to=rb"JobAttemptCompleted|StartJob", one_in=2, seed=SEED)
     apart.jobsaga["TRANSPORT"] = at(apart.jobsaga["TRANSPORT"], lossy.port)
     start(apart)
     lossy.lossy.set()
-    jobs = submit_jobs([CrowdDeed(args={"seconds": 0.01}) for _ in range(60 * TRIALS)])
-    all_end(apart, jobs, 60 * TRIALS)
+    jobs: list[UUID] = []
+    while lossy.lost < 3 * TRIALS:
+        jobs += submit_jobs([CrowdDeed(args={"seconds": 0.01}) for _ in range(20)])
+        all_end(apart, jobs, 60)
     figure(f"{len(jobs)} jobs: connections cut before the confirmation", lossy.lost, "times")
-    assert lossy.lost >= 3
     assert problems(ledger, jobs) == []
 
 
