@@ -52,6 +52,7 @@ def walk_many() -> None:
 FAULTS: dict[str, tuple[Any, str, Any]] = {
     "the instances' limits are forgotten": (JobType, "limit_of", lambda *_: 100),
     "the global limit is forgotten": (job_type, "below_global_limit", lambda self: True),
+    "the keys are forgotten": (JobType, "room_of", lambda *_: None),
     "slots of the lost stay": (MemoryTransaction, "silent", lambda *_: []),
     "no deadlines": (MemoryTransaction, "due", lambda *_: []),
     "any attempt is heard": (JOB, "heard", lambda job, message: True),

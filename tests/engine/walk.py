@@ -9,42 +9,49 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from jobsaga.messages import CancelJob, CancelKind, FinalizeJob, Message, RetryJob, StartJob
-from jobsaga.sagas import Attempt, Job
-from jobsaga.sagas.states import ENDED_JOB_STATES, OPEN_ATTEMPT_STATES, AttemptStates, JobStates
+from jobsaga.messages import (
+    CancelJob,
+    CancelKind,
+    DrainInstance,
+    FinalizeJob,
+    Message,
+    OverrideJobLimit,
+    PauseJobType,
+    ResumeJobType,
+    RetryJob,
+    RevertJobLimit,
+    StartJob,
+    UndrainInstance,
+)
+from jobsaga.sagas import Job
+from jobsaga.sagas.states import ENDED_JOB_STATES, JobStates
 from tests.engine.places import MemoryPlace
-from tests.engine.workers import ScriptedWorker
-from tests.engine.world import World
-
-LIMIT, GLOBAL_LIMIT = 2, 4
-#: A worker ends everything when it could not renew its lease for so long; the sagas judge at 15 s.
-GIVES_UP_AFTER = 13.0
-#: The sweep looks once a second, and judges in the one after; whose transaction is open has three seconds more.
-JUDGED_BY = 21.0
-
-
-@dataclass
-class Crew:
-    """A worker in the walk: what it runs, and since when it was not heard."""
-
-    worker: ScriptedWorker
-    running: dict[UUID, StartJob] = field(default_factory=dict)
-    ended: list[StartJob] = field(default_factory=list)
-    heard_at: float = 0.0
-    frozen: bool = False
+from tests.engine.walk_checks import (
+    GIVES_UP_AFTER,
+    GLOBAL_LIMIT,
+    JUDGED_BY,
+    KEYS,
+    LIMIT,
+    PER_KEY,
+    Checks,
+    Crew,
+)
+from tests.engine.world import TYPE, World
 
 
-class Walk:
+class Walk(Checks):
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.chance = world, random.Random(seed)
         self.crews: list[Crew] = []
         self.jobs: list[UUID] = []
         self.said: list[Message] = []
         self.most: Counter[UUID] = Counter()
+        self.held_before: set[UUID] = set()
+        #: What was asked in this step may have been heard after a slot was given.
+        self.steered_since = False
         send = world.send
 
         def remember(*messages: Message) -> None:
@@ -60,7 +67,7 @@ class Walk:
         actions = [
             self.submit, self.submit, self.hire, self.work, self.work, self.work, self.work, self.end, self.end,
             self.freeze, self.thaw, self.kill, self.cancel, self.retry, self.finalize, self.repeat, self.wait,
-            self.wait, self.hold, self.release,
+            self.wait, self.hold, self.release, self.steer,
         ]  # fmt: skip
         for _ in range(steps):
             action = self.chance.choice(actions)
@@ -69,12 +76,27 @@ class Walk:
             self.check()
 
     def submit(self) -> None:
-        self.jobs += self.world.submit_many(self.chance.randint(1, 3), priority=self.chance.randint(-1, 1))
+        key, priority = self.chance.choice(KEYS), self.chance.randint(-1, 1)
+        self.jobs += self.world.submit_many(self.chance.randint(1, 3), priority=priority, concurrency_key=key)
 
     def hire(self) -> None:
         if len(self.living()) < 3:
-            worker = self.world.worker(limit=LIMIT, global_limit=GLOBAL_LIMIT)
+            worker = self.world.worker(limit=LIMIT, global_limit=GLOBAL_LIMIT, per_key=PER_KEY)
             self.crews.append(Crew(worker, heard_at=self.now()))
+
+    def steer(self) -> None:
+        """A person pauses the type, gives it smaller limits for a while, or takes a worker out. From the lap on in
+        which that is heard nobody may get what is not his to have.
+        """
+        asked: list[Message] = [
+            PauseJobType(job_type=TYPE), ResumeJobType(job_type=TYPE), ResumeJobType(job_type=TYPE),
+            OverrideJobLimit(job_type=TYPE, concurrent_job_limit=self.chance.randint(0, LIMIT), duration=5),
+            OverrideJobLimit(job_type=TYPE, global_concurrent_job_limit=1, duration=5), RevertJobLimit(job_type=TYPE),
+        ]  # fmt: skip
+        for crew in self.living():
+            asked += [DrainInstance(instance_id=crew.worker.id), UndrainInstance(instance_id=crew.worker.id)]
+        self.world.send(self.chance.choice(asked))
+        self.steered_since = True
 
     def work(self) -> None:
         """Take what is there and start it, or some of it; save, and tell how far it is."""
@@ -195,58 +217,20 @@ class Walk:
         crew.running.clear()
         crew.worker.dies()
 
-    # What must hold
-
-    def check(self) -> None:
-        slots = self.world.slots()
-        self.check_limits(slots)
-        self.check_slots(slots)
-        self.check_jobs()
-        assert self.world.dead() == []
-
-    def check_limits(self, slots: list[Attempt]) -> None:
-        """Promise 1."""
-        held = Counter(each.instance_id for each in slots)
-        assert max(held.values(), default=0) <= LIMIT
-        assert len(slots) <= GLOBAL_LIMIT
-        running = {key for crew in self.crews for key in crew.running}
-        assert running <= {each.id for each in slots}, "user code runs without a slot"
-
-    def check_slots(self, slots: list[Attempt]) -> None:
-        """Promise 2: whoever holds a slot has a worker that may be alive."""
-        heard = {crew.worker.id: crew.heard_at for crew in self.crews}
-        for attempt in slots:
-            assert attempt.state in OPEN_ATTEMPT_STATES
-            assert attempt.instance_id is not None
-            assert self.now() - heard[attempt.instance_id] <= JUDGED_BY, (
-                f"{attempt} holds its slot for too long"
-            )
-
-    def check_jobs(self) -> None:
-        """Promise 3: runnable, ended, with a deadline, or with an attempt that has a worker."""
-        for job_id in self.jobs:
-            job = self.job(job_id)
-            if job is None or job.state in ENDED_JOB_STATES or job.state is JobStates.WAITING_FOR_SLOT:
-                continue
-            if job.state in (JobStates.STARTING_JOB_ATTEMPT, JobStates.STARTED):
-                attempts = {each.id: each for each in self.world.attempts(job_id)}
-                current = attempts[job.attempt_id]  # type: ignore[index]
-                assert current.holds_slot, f"{job} waits for an attempt that is over"
-                assert current.due_at or current.received_at or current.state is not AttemptStates.STARTING
-            else:
-                assert job.due_at is not None, f"{job} has no way out"
-
     # The end
 
     def settle(self) -> None:
         """Everyone who is left goes; good workers come; all jobs end."""
         self.release()
+        self.world.say(RevertJobLimit(job_type=TYPE), ResumeJobType(job_type=TYPE))
         for crew in self.living():
             self.lose(crew)
         self.world.pass_time(JUDGED_BY)
         assert self.world.slots() == []
         self.check()
-        good = Crew(self.world.worker(limit=LIMIT, global_limit=GLOBAL_LIMIT), heard_at=self.now())
+        good = Crew(
+            self.world.worker(limit=LIMIT, global_limit=GLOBAL_LIMIT, per_key=PER_KEY), heard_at=self.now()
+        )
         self.crews.append(good)
         for _ in range(200):
             for start in good.worker.receive():

@@ -54,6 +54,7 @@ class ScriptedWorker:
         global_limit: int | None = None,
         properties: dict[str, Any] | None = None,
         kind: LimitKind = LimitKind.CONFIGURED,
+        per_key: int | None = None,
     ) -> None:
         """Say which types it runs, or runs no more."""
         self._send(
@@ -64,6 +65,7 @@ class ScriptedWorker:
                     instance_id=self.id,
                     concurrent_job_limit=limit,
                     global_concurrent_job_limit=global_limit,
+                    concurrency_per_key=per_key,
                     instance_properties=properties or {},
                 )
                 for name in types

@@ -69,12 +69,13 @@ class World:
         types: Sequence[str] = (TYPE,),
         *,
         global_limit: int | None = None,
+        per_key: int | None = None,
         properties: dict[str, Any] | None = None,
     ) -> ScriptedWorker:
         """A worker that has registered and announced *types*; the sagas know of it."""
         worker = ScriptedWorker(self)
         self.workers.append(worker)
-        worker.announce(types, limit, global_limit, properties or {})
+        worker.announce(types, limit, global_limit, properties or {}, per_key=per_key)
         self.lap()
         return worker
 
