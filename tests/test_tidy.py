@@ -19,6 +19,7 @@ TABLES = {
     "jobsaga/messages.py": "the catalogue of messages",
     "jobsaga/sagas/attempt.py": "the attempt's state table",
     "jobsaga/sagas/job.py": "the job's state table",
+    "jobsaga/sagas/job_type.py": "the job type's state table",
 }
 
 # What Django or a user's code imports by name, so that nothing in the package needs to.
