@@ -85,7 +85,9 @@ def test_every_page_is_accessible_and_nothing_is_blocked(
     with visit(browser, server, user, color_scheme=scheme) as looking:
         for path in (*PAGES, *jobs, typed):
             found = Axe().run(looking.go(path))
-            problems += [(path, each["id"], each["nodes"][0]["html"]) for each in found.response["violations"]]
+            problems += [
+                (path, each["id"], each["nodes"][0]["html"]) for each in found.response["violations"]
+            ]
         assert [each for each in looking.said if "favicon" not in each] == []
     assert problems == []
 
