@@ -122,7 +122,9 @@ class InlineWorker:
                 instance_id=self.id,
                 concurrent_job_limit=each.options.concurrent_job_limit,
                 global_concurrent_job_limit=each.options.global_concurrent_job_limit,
-                concurrency_per_key=each.options.concurrency_per_key if each.options.concurrency_key else None,
+                concurrency_per_key=each.options.concurrency_per_key
+                if each.options.concurrency_key
+                else None,
                 job_type_properties=each.options.job_type_properties.to_dict(),
                 instance_properties=each.options.instance_properties.to_dict(),
                 message_version=each.message_version,

@@ -118,7 +118,9 @@ def test_the_next_job_is_the_one_that_would_get_a_slot(world: World) -> None:
     world.submit()
     first = world.submit(priority=1)
     world.submit(priority=1)
-    assert [(each.job_type, each.job_id) for each in health.next_jobs(settings.DATABASE, NOW)] == [(TYPE, first)]
+    assert [(each.job_type, each.job_id) for each in health.next_jobs(settings.DATABASE, NOW)] == [
+        (TYPE, first)
+    ]
     worker = world.worker()
     assert [start.job_id for start in worker.receive()] == [first]
 

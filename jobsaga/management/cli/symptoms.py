@@ -42,7 +42,10 @@ class Look:
         """Look now."""
         now = database_now(connections[alias])
         return cls(
-            now, frozenset(health.next_jobs(alias, now)), health.crews(alias, now), frozenset(health.queues(alias))
+            now,
+            frozenset(health.next_jobs(alias, now)),
+            health.crews(alias, now),
+            frozenset(health.queues(alias)),
         )
 
     def could_run(self) -> frozenset[health.Next]:
