@@ -4,8 +4,7 @@ A lane is one database. The first runs all tests, the others again those that us
 RabbitMQ its own tests, and of the others those that show most of it. A lane whose server does not answer is
 skipped, with the number of its tests and the reason; in CI that is a failure. A RabbitMQ that is installed and does
 not run is started for the time of the tests.
-Tests with real processes come last in each lane and one at a time: they wait more than they compute, and
-some of them measure.
+Tests with real processes come last in each lane: they would starve beside the others, and some of them measure.
 """
 
 from __future__ import annotations
@@ -108,7 +107,7 @@ def run(lane: Lane, args: list[str], processes: bool) -> str:
     others = "" if lane.paths else " and not rabbitmq"
     phases = [["-m", f"not process{others}", "-n", CORES]]
     if processes and lane.processes:
-        phases.append(["-m", f"process{others}"])
+        phases.append(["-m", f"process{others}", "-n", CORES])
     codes = set()
     for phase in phases:
         print(f"\n== {lane.name}: {phase[1]}", flush=True)
