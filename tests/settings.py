@@ -41,6 +41,8 @@ else:
 
 JOBSAGA: dict[str, Any] = {
     "DATABASE": "jobs" if _default else "default",
+    # Every host serves the test app's types, and one of them asks for this.
+    "DISTRIBUTION_STRATEGIES": {"Region": "tests.jobsapp.strategies.ByRegion"},
     **json.loads(os.environ.get("JOBSAGA_TEST_SETTINGS", "{}")),
 }
 

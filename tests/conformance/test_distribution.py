@@ -28,7 +28,7 @@ def test_f03_f04_each_region_has_a_worker_of_its_own(deployment: Deployment) -> 
     """
     deployment.site.jobsaga["DISTRIBUTION_STRATEGIES"] = BY_REGION
     deployment.site.worker("--sagas-only")
-    deployment.site.jobsaga.pop("DISTRIBUTION_STRATEGIES")
+    deployment.site.jobsaga["DISTRIBUTION_STRATEGIES"] = {}
     first = [submitted(region) for region in ("West", "East")]
     deployment.worker("--jobs-only", "--instance-property", "Region=East")
     deployment.reaches(first[1], "Completed")
