@@ -36,9 +36,12 @@ def add(samples: list[Sample], at: datetime, value: float) -> list[Sample]:
 
 def upto(samples: Sequence[Sample], at: datetime | None, value: float | None) -> list[Sample]:
     """The samples and the newest progress."""
-    if at is None or value is None or (samples and at.timestamp() <= samples[-1][0]):
+    if at is None or value is None:
         return list(samples)
-    return [*samples, [at.timestamp(), value]]
+    now = round(
+        at.timestamp(), 3
+    )  # as samples are: or the last one would be its own successor, and stand still
+    return list(samples) if samples and now <= samples[-1][0] else [*samples, [now, value]]
 
 
 def rate(samples: Sequence[Sample]) -> float | None:

@@ -133,3 +133,11 @@ def test_a_job_at_its_limit_is_done() -> None:
 
 def test_an_end_beyond_all_time_is_not_known() -> None:
     assert samples.eta(after((0, 0), (1e6, 1e-300)), 1e300, at(1e6)) is None
+
+
+def test_the_newest_progress_that_is_the_last_sample_is_not_added_again() -> None:
+    """A sample's time is rounded: the same moment, unrounded, made a rate of zero."""
+    at = datetime(2026, 1, 1, microsecond=400, tzinfo=UTC)
+    kept = samples.add([], at, 3)
+    assert samples.upto(kept, at, 3) == kept
+    assert samples.rate(samples.upto(kept, at, 3)) is None
