@@ -20,13 +20,14 @@ from jobsaga.models import JobAttemptSaga, JobSaga
 from jobsaga.sagas.states import JobStates
 from tests.faults.conftest import Figure, wait_for_workers
 from tests.faults.ledger import ALIAS, ENDED, Ledger, problems
-from tests.jobsapp.jobs.faults import Deed, RareDeed, SoloDeed, TaskDeed, ThreadDeed
+from tests.jobsapp.jobs.faults import Deed, KeyedDeed, RareDeed, SoloDeed, TaskDeed, ThreadDeed
 from tests.processes import Site, Worker
 
 TRIALS = int(os.environ.get("JOBSAGA_TRIALS", "1"))
 SEED = int(os.environ.get("JOBSAGA_SEED", "20"))
 HOST = "jobsaga.engine.process"
 JOBS = 500
+TENANTS = ("acme", "bolt", "carp")
 
 
 class Chaos:
@@ -69,12 +70,15 @@ class Chaos:
         self.jobs += submit_jobs([self.some_deed() for _ in range(count)])
 
     def some_deed(self) -> Deed:
-        kind = self.random.choice([Deed, Deed, Deed, RareDeed, SoloDeed, ThreadDeed, TaskDeed])
+        kind = self.random.choice([Deed, Deed, RareDeed, SoloDeed, KeyedDeed, ThreadDeed, TaskDeed])
         if kind is TaskDeed:
             return TaskDeed(args={"seconds": 0.05})
         if kind is Deed and self.random.random() < 0.1:
             return Deed("walk", {"steps": 10, "pause": 0.05})
-        return kind("tick", {"seconds": self.random.choice([0, 0.02, 0.1])})
+        deed = kind("tick", {"seconds": self.random.choice([0, 0.02, 0.1])})
+        if isinstance(deed, KeyedDeed):
+            deed.tenant = self.random.choice(TENANTS)
+        return deed
 
     def open(self) -> int:
         return JobSaga.objects.using(ALIAS).filter(id__in=self.jobs).exclude(state__in=ENDED).count()
@@ -116,6 +120,11 @@ def test_promises_1_2_5_9_hold_while_workers_are_killed(quick: Site, ledger: Led
     assert ledger.most_at_once(stays[RareDeed]) <= 3, told
     assert ledger.most_at_once(stays[SoloDeed]) <= 2, told
     assert ledger.most_at_once(stays[Deed]) <= 8, told
+    for tenant in TENANTS:
+        keyed = JobSaga.objects.using(ALIAS).filter(concurrency_key=tenant).values_list("id", flat=True)
+        its_own = [stay for stay in ledger.stays() if stay.job in set(keyed)]
+        assert its_own, told
+        assert ledger.most_at_once(its_own) == 1, told
     repeated = JobAttemptSaga.objects.using(ALIAS).filter(outcome="Suspect").count()
     figure(
         f"{len(chaos.jobs)} jobs on {connections[ALIAS].vendor}, {chaos.done}: started again",

@@ -59,6 +59,13 @@ class RareDeed(Deed):
     """Two at a time on each worker, three in all."""
 
 
+@dataclass
+class KeyedDeed(Deed):
+    """One at a time of each tenant, on all workers together."""
+
+    tenant: str = ""
+
+
 class ThreadDeed(Deed):
     pass
 
@@ -101,6 +108,13 @@ class SoloDeedConsumer(JobConsumer[SoloDeed]):
 
 class RareDeedConsumer(JobConsumer[RareDeed]):
     options = JobOptions(concurrent_job_limit=2, global_concurrent_job_limit=3)
+    run = DeedConsumer.run
+
+
+class KeyedDeedConsumer(JobConsumer[KeyedDeed]):
+    options = JobOptions(
+        concurrent_job_limit=4, concurrency_key=lambda deed: deed.tenant, concurrency_per_key=1
+    )
     run = DeedConsumer.run
 
 
