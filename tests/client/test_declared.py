@@ -22,6 +22,7 @@ from jobsaga import (
     recurring,
 )
 from jobsaga.client.declared import differences, sync_recurring_jobs, warn_of_drift
+from jobsaga.conf import settings
 from jobsaga.consumers import consumers
 from jobsaga.consumers.declarations import declaration_problems, declarations, temporary_declarations
 from jobsaga.exceptions import InvalidOptions, InvalidSchedule
@@ -88,8 +89,8 @@ def test_a_sync_adds_it_once(world: Site) -> None:
         "0 0 3 * * *",
         "Europe/Berlin",
     )
-    assert JobSaga.objects.get().message == {"depth": 1}
-    assert JobHistory.objects.filter(actor="recurring sync").exists()
+    assert JobSaga.objects.using(settings.DATABASE).get().message == {"depth": 1}
+    assert JobHistory.objects.using(settings.DATABASE).filter(actor="recurring sync").exists()
     assert actions() == []
 
 
@@ -100,7 +101,10 @@ def test_another_release_updates_it(world: Site) -> None:
     (difference,) = differences()
     assert (difference.action, difference.detail) == ("update", "message, cron")
     assert actions() == [("update", "default")]
-    assert (state().cron, JobSaga.objects.get().message) == ("0 0 */2 * * *", {"depth": 9})
+    assert (state().cron, JobSaga.objects.using(settings.DATABASE).get().message) == (
+        "0 0 */2 * * *",
+        {"depth": 9},
+    )
 
 
 def test_what_an_operator_canceled_stays_canceled(world: Site) -> None:
@@ -154,17 +158,17 @@ def test_one_whose_end_has_passed_is_refused_and_stops_no_other(world: Site) -> 
     def send(context: Any) -> None: ...
 
     assert sorted(actions()) == [("add", "default"), ("refuse", "default")]
-    assert JobSaga.objects.get().message == {"to": "you"}
+    assert JobSaga.objects.using(settings.DATABASE).get().message == {"to": "you"}
 
 
 def test_migrate_brings_them_in_but_not_into_a_tests_database(
     world: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare()
-    call_command("migrate", verbosity=1)
-    assert not JobSaga.objects.exists()
+    call_command("migrate", database=settings.DATABASE, verbosity=1)
+    assert not JobSaga.objects.using(settings.DATABASE).exists()
     monkeypatch.delattr(mail, "outbox")
-    call_command("migrate", verbosity=1)
+    call_command("migrate", database=settings.DATABASE, verbosity=1)
     assert "Recurring jobs: add clean 'default'" in capsys.readouterr().out
     assert state().is_recurring
     monkeypatch.setattr(mail, "outbox", [], raising=False)
@@ -175,7 +179,7 @@ def test_a_worker_warns_of_drift_and_registers_nothing(world: Site, caplog: pyte
     with caplog.at_level(logging.WARNING, "jobsaga"):
         warn_of_drift()
     assert "manage.py jobsaga recurring sync would add clean 'default'" in caplog.text
-    assert not JobSaga.objects.exists()
+    assert not JobSaga.objects.using(settings.DATABASE).exists()
     sync_recurring_jobs()
     caplog.clear()
     warn_of_drift()

@@ -21,6 +21,7 @@ from jobsaga import (
     resume_recurring_job,
     run_recurring_job,
 )
+from jobsaga.conf import settings
 from jobsaga.exceptions import InvalidMessage, InvalidSchedule, RecurringJobNotFound
 from jobsaga.ids import recurring_job_id
 from jobsaga.models import JobHistory, JobSaga, TransportMessage
@@ -43,7 +44,12 @@ def state(name: str = "r") -> JobState:
 
 
 def kinds(job_id: Any) -> list[str]:
-    return list(JobHistory.objects.filter(job_id=job_id).order_by("pk").values_list("kind", flat=True))
+    return list(
+        JobHistory.objects.using(settings.DATABASE)
+        .filter(job_id=job_id)
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
 
 
 def run_once(world: Site, worker: Any) -> None:
@@ -73,7 +79,7 @@ def test_it_is_added_and_waits_for_its_first_occurrence(world: Site) -> None:
         "Europe/Berlin",
         {"tenant": "acme"},
     )
-    assert JobHistory.objects.filter(job_id=job_id, actor="ann").exists()
+    assert JobHistory.objects.using(settings.DATABASE).filter(job_id=job_id, actor="ann").exists()
 
 
 def test_it_runs_again_and_again(world: Site) -> None:
@@ -89,19 +95,19 @@ def test_it_runs_again_and_again(world: Site) -> None:
 
 def test_the_same_again_writes_nothing(world: Site) -> None:
     job_id = add(Every(minutes=1))
-    before = JobSaga.objects.get(pk=job_id)
+    before = JobSaga.objects.using(settings.DATABASE).get(pk=job_id)
     world.clock.advance(30)
     for schedule in (Every(minutes=1), "* * * * *"):
         add(schedule)
-    assert JobSaga.objects.get(pk=job_id).version == before.version
-    assert JobSaga.objects.get(pk=job_id).next_start_at == before.next_start_at
+    assert JobSaga.objects.using(settings.DATABASE).get(pk=job_id).version == before.version
+    assert JobSaga.objects.using(settings.DATABASE).get(pk=job_id).next_start_at == before.next_start_at
 
 
 def test_an_update_replaces_what_is_different(world: Site) -> None:
     """K27 of the conformance list: message and properties too when the schedule is the same."""
     job_id = add(message=act("give", value=1))
     add(message=act("give", value=2), properties={"k": "v"})
-    row = JobSaga.objects.get(pk=job_id)
+    row = JobSaga.objects.using(settings.DATABASE).get(pk=job_id)
     assert (row.message["args"], row.properties) == ({"value": 2}, {"k": "v"})
     add("30 * * * * *")
     assert state().next_start_date == world.clock.now() + MINUTE / 2
@@ -116,14 +122,14 @@ def test_an_update_of_a_running_one_is_left_to_the_saga_hosts(world: Site) -> No
     world.start()
     add("30 * * * * *")
     assert state().cron == MINUTELY
-    assert TransportMessage.objects.filter(endpoint="saga").count() == 1
+    assert TransportMessage.objects.using(settings.DATABASE).filter(endpoint="saga").count() == 1
     world.lap()
     assert (state().cron, state().current_state) == ("30 * * * * *", "Started")
 
 
 def test_names_belong_to_their_type(world: Site) -> None:
     ids = {add(name="a"), add(name="b"), add(name="a")}
-    assert len(ids) == JobSaga.objects.count() == 2
+    assert len(ids) == JobSaga.objects.using(settings.DATABASE).count() == 2
 
 
 class TestOneRun:
@@ -184,7 +190,7 @@ class TestTheEndOfARecurrence:
         cancel_recurring_job(TYPE, "r")
         seen = resume_recurring_job(TYPE, "r", by="ann")
         assert (seen.current_state, seen.cron) == ("WaitingToStart", "30 * * * * *")
-        row = JobSaga.objects.get()
+        row = JobSaga.objects.using(settings.DATABASE).get()
         assert (row.message["args"], row.misfire) == ({"value": 5}, "skip")
 
     def test_it_cannot_be_resumed_when_its_time_is_over(self, world: Site) -> None:
@@ -241,14 +247,14 @@ def test_what_cannot_be_is_refused_at_the_door(
 ) -> None:
     with pytest.raises(error, match=problem):
         add(**given)
-    assert not JobSaga.objects.exists()
+    assert not JobSaga.objects.using(settings.DATABASE).exists()
 
 
 def test_it_exists_when_its_transaction_commits(world: Site) -> None:
-    with transaction.atomic():
+    with transaction.atomic(using=settings.DATABASE):
         add()
-        transaction.set_rollback(True)
-    assert not JobSaga.objects.exists()
+        transaction.set_rollback(True, using=settings.DATABASE)
+    assert not JobSaga.objects.using(settings.DATABASE).exists()
 
 
 def test_a_sites_own_tests_move_the_time(db: None) -> None:

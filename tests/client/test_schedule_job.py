@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from jobsaga import cancel_job, get_job_state, run_job, schedule_job, submit_job
+from jobsaga.conf import settings
 from jobsaga.exceptions import InvalidMessage, JobHasStarted, UnknownJobType
 from jobsaga.models import JobHistory, JobSaga
 from tests.client.acts import TYPE, act
@@ -65,7 +66,12 @@ def test_the_same_id_again_gives_it_another_time_and_message(world: Site) -> Non
     (start,) = worker.receive()
     assert start.message is not None
     assert start.message["args"] == {"value": 2}
-    kinds = JobHistory.objects.filter(job_id=job_id).order_by("pk").values_list("kind", flat=True)
+    kinds = (
+        JobHistory.objects.using(settings.DATABASE)
+        .filter(job_id=job_id)
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
     assert list(kinds)[:2] == ["JobSubmitted", "JobRescheduled"]
 
 
@@ -81,7 +87,7 @@ def test_the_same_again_changes_nothing(world: Site) -> None:
     when, job_id = in_minutes(world, 5), uuid4()
     for _ in range(2):
         schedule_job(when, act(), job_id=job_id)
-    assert JobHistory.objects.filter(job_id=job_id).count() == 1
+    assert JobHistory.objects.using(settings.DATABASE).filter(job_id=job_id).count() == 1
 
 
 def test_a_job_that_has_started_cannot_be_scheduled_anew(world: Site) -> None:
@@ -91,7 +97,7 @@ def test_a_job_that_has_started_cannot_be_scheduled_anew(world: Site) -> None:
             schedule_job(in_minutes(world, 5), act(), job_id=job_id)
         if state == "WaitingForSlot":
             world.start()
-    assert JobSaga.objects.get(pk=job_id).due_at is None
+    assert JobSaga.objects.using(settings.DATABASE).get(pk=job_id).due_at is None
 
 
 def test_it_can_be_canceled_or_run_while_it_waits(world: Site) -> None:
@@ -112,7 +118,7 @@ def test_it_can_be_canceled_or_run_while_it_waits(world: Site) -> None:
 def test_a_time_that_is_none_is_refused(world: Site, when: Any, problem: str) -> None:
     with pytest.raises(InvalidMessage, match=problem):
         schedule_job(when, act())
-    assert not JobSaga.objects.exists()
+    assert not JobSaga.objects.using(settings.DATABASE).exists()
 
 
 def test_an_unknown_type_is_refused() -> None:

@@ -24,6 +24,7 @@ from jobsaga import (
     schedule_job,
 )
 from jobsaga.client.declared import sync_recurring_jobs
+from jobsaga.conf import settings
 from jobsaga.consumers.declarations import temporary_declarations
 from jobsaga.exceptions import InvalidMessage, InvalidSchedule
 from jobsaga.models import JobAttemptSaga
@@ -88,7 +89,7 @@ def test_g05_cancel_and_add_again(
     job_id = add(world)
     world.pass_time(10)
     assert finish(worker) == [job_id]
-    with django_capture_on_commit_callbacks(execute=True):
+    with django_capture_on_commit_callbacks(using=settings.DATABASE, execute=True):
         assert cancel_recurring_job(OddJob, "often", "Not right now").current_state == "Canceled"
     assert (state(job_id), get_job_state(job_id).reason) == ("Canceled", "Not right now")
     assert diary.signals(job_id).count("job_canceled") == 1

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 
 from jobsaga import JobDistributionStrategy, JobInstanceInfo, JobSlotRequest, JobTypeInfo
+from jobsaga.conf import settings
 from jobsaga.engine.strategies import Strategies
 from jobsaga.ids import uuid7
 from jobsaga.messages import DrainInstance, OverrideJobLimit, SetConcurrentJobLimit
@@ -128,7 +130,7 @@ class TestWhatItIsTold:
     @pytest.mark.parametrize("world", REAL_TIME, indirect=True)
     def test_its_queries_and_what_they_break(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         """A query that fails would otherwise fail the whole lap, with every report in it."""
-        from django.db import connection
+        connection = connections[settings.DATABASE]
 
         class Querying(JobDistributionStrategy):
             def is_job_slot_available(self, request: JobSlotRequest, job_type: JobTypeInfo) -> UUID | None:
