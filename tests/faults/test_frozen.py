@@ -76,8 +76,10 @@ def test_promise_5_a_frozen_workers_jobs_go_on_elsewhere_and_it_may_say_nothing_
     assert [state_of(job_id) for job_id in jobs] == ["Started"] * 3
     ledger.stays()
     for old, new in zip(first, second, strict=True):
-        saved_by_a_zombie = [line for line in old.events("step") if line["at"] > new.begin]
-        assert saved_by_a_zombie == []
+        # Frozen between its last save and the note of it, it notes that step when it wakes: it is known already.
+        known = new.events("start")[0]["state"]["step"]
+        woken = [line for line in old.events("step") if line["at"] > new.begin]
+        assert [line for line in woken if line["step"] >= known] == []
     until.touch()
     quick.wait_for(lambda: all(state_of(job_id) == "Completed" for job_id in jobs), what="all to end")
     for job_id in jobs:
