@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Everything runs from .venv, which is made when it is missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench soak-cron soak-schedule soak-hours clean
+.PHONY: help demo test test-rabbitmq lint format docs bench bench-live bench-pages screenshots soak-rabbitmq soak-cron soak-schedule soak-hours clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,8 +20,11 @@ demo: .venv/.made  ## See it work: about a minute, no services needed (VIDEO=pat
 test: .venv/.made  ## Run the tests on every database that answers (LANES="sqlite", ARGS="-k cancel")
 	$(BIN)/python -m tests.lanes $(LANES) -- $(ARGS)
 
-soak-rabbitmq: .venv/.made  ## RabbitMQ dies 20 times during 20,000 jobs (a quarter of an hour)
-	JOBSAGA_TRIALS=20 $(BIN)/python -m tests.lanes rabbitmq -- tests/faults/test_broker.py
+test-rabbitmq: .venv/.made  ## Run all tests over RabbitMQ, not only the selection of `make test`: half an hour
+	$(BIN)/python -m tests.lanes --whole rabbitmq rabbitmq-mariadb -- $(ARGS)
+
+soak-rabbitmq: .venv/.made  ## RabbitMQ is killed 20 times and ends 20 times during 20,000 jobs (a quarter of an hour)
+	JOBSAGA_TRIALS=20 JOBSAGA_SOAK=$(CURDIR)/docs/soak $(BIN)/python -m tests.lanes rabbitmq -- tests/faults/test_broker.py
 
 lint: .venv/.made  ## Check style, types and layers
 	$(BIN)/ruff check .
@@ -40,6 +43,15 @@ docs: .venv/.made  ## Build the documentation into docs/_build/html
 bench: .venv/.made  ## Measure: submit, drain, both at once, idle latency
 	$(BIN)/python -m benchmarks
 
+bench-live: .venv/.made  ## Measure from a commit to the page, with 200 sockets (writes docs/soak/live.md)
+	$(BIN)/python -m benchmarks.live --out docs/soak/live.md $(ARGS)
+
+bench-pages: .venv/.made  ## Measure the pages on 1,000,000 jobs on PostgreSQL (writes docs/soak/pages.md, takes minutes)
+	$(BIN)/python -m benchmarks.pages --out docs/soak/pages.md $(ARGS)
+
+screenshots: .venv/.made  ## Take the pictures of the pages anew, with real jobs and Chromium (writes docs/screenshots)
+	$(BIN)/python -m tests.live.screenshots
+
 soak-cron: .venv/.made  ## Compare 2,000 generated schedules with cronsim's (writes docs/soak/cron.md, takes minutes)
 	$(BIN)/python -m tests.schedule.soak $(ARGS)
 
@@ -48,7 +60,7 @@ soak-schedule: .venv/.made  ## A job every second, four saga hosts that are kill
 
 soak-hours: .venv/.made  ## The long tests of long jobs at full length, on each database that answers: hours
 	JOBSAGA_TRIALS=20 JOBSAGA_SOAK=$(CURDIR)/docs/soak $(BIN)/python -m tests.lanes $(LANES) -- \
-		tests/hours/test_torture.py tests/hours/test_long_haul.py $(ARGS)
+		tests/hours/test_torture.py tests/hours/test_long_haul.py tests/hours/test_hour_broker.py $(ARGS)
 
 clean:  ## Remove what was built (not .venv)
 	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

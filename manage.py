@@ -6,7 +6,7 @@ import shlex
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("django", "environ", "imageio_ffmpeg", "msgspec", "rich")
+NEEDED = ("django", "environ", "imageio_ffmpeg", "msgspec", "rich", "whitenoise")
 INSTALL = """\
 This Python ({python}) has no {missing}. Either
 

@@ -2,7 +2,7 @@
 
     uvicorn dashboard.asgi:application
 
-Static files are served here while DEBUG is on; otherwise that is the web server's business.
+Static files are served by Django while DEBUG is on; otherwise by WhiteNoise, after `manage.py collectstatic`.
 """
 
 import os
@@ -15,7 +15,8 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 django = get_asgi_application()
 
+from dashboard.health import with_probes  # noqa: E402 - it needs the settings
 from jobsaga.live.routing import live_socket  # noqa: E402 - it needs the apps
 
-http = ASGIStaticFilesHandler(django) if settings.DEBUG else django
+http = with_probes(ASGIStaticFilesHandler(django) if settings.DEBUG else django)
 application = ProtocolTypeRouter({"http": http, "websocket": live_socket()})

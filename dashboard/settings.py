@@ -1,6 +1,7 @@
 """The settings of the site. Each can be set by an environment variable or a `.env` file; none has to be.
 
     DATABASE_URL          sqlite:///path, postgres://..., mysql://...     default: db.sqlite3 beside manage.py
+    DATABASE_PASSWORD                                                     of a database whose URL has none
     JOBSAGA_TRANSPORT     database://, or amqp://user@host/vhost          default: database://
     JOBSAGA_TRANSPORT_PASSWORD                                            of a broker whose URL has none
     SECRET_KEY            required when DEBUG is off
@@ -11,14 +12,17 @@
     LOG_LEVEL             DEBUG, INFO, WARNING                            default: INFO
 
 Secrets are read with `secret()`: django-environ takes a value that begins with `$` for the name of another
-variable, and passwords may well begin so.
+variable, and passwords may well begin so. Each of them (the URLs, the passwords, SECRET_KEY) can be in a file
+instead, as container platforms mount them: then the variable with `_FILE` behind its name says where.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from warnings import filterwarnings
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -30,8 +34,14 @@ env.read_env(BASE_DIR / ".env")
 
 
 def secret(name: str) -> str:
-    """The variable exactly as it is set, or an empty string."""
-    return os.environ.get(name, "")
+    """The variable exactly as it is set, or what is in its file, without the line's end; or an empty string."""
+    value, path = os.environ.get(name, ""), os.environ.get(f"{name}_FILE", "")
+    if value or not path:
+        return value
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE names a file that cannot be read: {error}") from error
 
 
 DEBUG: bool = env.bool("DEBUG", default=True)
@@ -65,6 +75,8 @@ def database(url: str) -> dict[str, Any]:
 DATABASES = {
     "default": database(secret("DATABASE_URL") or f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
 }
+if password := secret("DATABASE_PASSWORD"):
+    DATABASES["default"]["PASSWORD"] = DATABASES["default"].get("PASSWORD") or password
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 JOBSAGA = {
@@ -92,6 +104,11 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+if not DEBUG:
+    # `manage.py collectstatic` has put the files there; while DEBUG is on, Django finds them where they are.
+    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+    # Django warns of files that are read at once, not bit by bit; these are small.
+    filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators", Warning)
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -19,7 +19,11 @@ class JobSagaConfig(AppConfig):
         from jobsaga import checks  # noqa: F401 - importing it registers the checks
         from jobsaga.client.declared import sync_after_migrate
         from jobsaga.conf import settings
+        from jobsaga.desk.beside import desk_beside
+        from jobsaga.engine.companions import companions
 
+        if desk_beside not in companions:
+            companions.append(desk_beside)
         post_migrate.connect(sync_after_migrate, sender=self, dispatch_uid="jobsaga.recurring")
 
         autodiscover_modules(settings.AUTODISCOVER_MODULE)

@@ -9,11 +9,14 @@ mistake.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 PORTS = {"amqp": 5672, "amqps": 5671}
 PREFIX = "jobsaga"
+#: Of all names: queues that are declared otherwise would get another.
+VERSION = "v1"
 OPTIONS = ("queue_prefix", "cacertfile", "certfile", "keyfile", "server_name")
 LONGEST_PREFIX = 100
 HIDDEN = "'********'"
@@ -58,6 +61,24 @@ def parse(url: str) -> BrokerUrl:
     if isinstance(found, str):
         raise ValueError(found)
     return found
+
+
+def queue_name(prefix: str, endpoint: str) -> str:
+    """The name of an endpoint's queue, at a site with this prefix."""
+    return f"{prefix}.{VERSION}.{endpoint}"
+
+
+def ssl_context(url: BrokerUrl) -> ssl.SSLContext | None:
+    """How to check the broker's certificate; None without TLS. Raises ValueError, which does not repeat the URL."""
+    if url.scheme != "amqps":
+        return None
+    try:
+        context = ssl.create_default_context(cafile=url.options.get("cacertfile"))
+        if "certfile" in url.options:
+            context.load_cert_chain(url.options["certfile"], url.options.get("keyfile"))
+    except OSError as error:
+        raise ValueError(f"names a certificate that cannot be read ({error})") from None
+    return context
 
 
 def has_password(url: str) -> bool:

@@ -7,6 +7,7 @@ E004 a database alias that does not exist      E014 an @recurring without a cons
 E005 a site without time zones
 W001 SQLite that takes its write lock late  I001 SQLite in memory, which no other process can see
 W002 a connection pool without health checks  W003 a broker's password in its URL
+W004 events for a broker that is not there
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from jobsaga import conf
-from jobsaga.broker_url import has_password
+from jobsaga.broker_url import PORTS, has_password
 from jobsaga.consumers import consumers
 from jobsaga.consumers.declarations import declaration_problems
 from jobsaga.exceptions import DuplicateConsumer, UnresolvedMessageType
@@ -96,6 +97,14 @@ def _broker() -> Iterator[CheckMessage]:
             'JOBSAGA["TRANSPORT"] has a password in it, and Django shows URLs on its debug page.',
             hint='Take it out of the URL, and set JOBSAGA["TRANSPORT_PASSWORD"].',
             id="jobsaga.W003",
+        )
+    scheme = conf.settings.TRANSPORT.partition(":")[0]
+    if conf.settings.PUBLISH_EVENTS and scheme not in PORTS:
+        yield Warning(
+            f'JOBSAGA["PUBLISH_EVENTS"] is True, and TRANSPORT is {scheme}://, which has no broker: no event is '
+            "written, and none is published.",
+            hint="Set TRANSPORT to an amqp:// URL, or leave PUBLISH_EVENTS out.",
+            id="jobsaga.W004",
         )
 
 

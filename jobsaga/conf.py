@@ -81,6 +81,18 @@ def _as_strategy(name: str, value: object) -> type[JobDistributionStrategy]:
     return found
 
 
+def _as_function(value: object) -> Callable[..., Any]:
+    found = value
+    if isinstance(value, str):
+        try:
+            found = import_string(value)
+        except ImportError as error:
+            raise ValueError(f"has {value!r}, which cannot be imported: {error}") from error
+    if not callable(found):
+        raise ValueError(f"must be a function or its path, not {value!r}")
+    return found
+
+
 _from_zero = partial(as_duration, zero=True)
 
 
@@ -94,6 +106,7 @@ class Key(NamedTuple):
 KEYS: dict[str, Key] = {
     "TRANSPORT": Key("database://", _as_transport),
     "TRANSPORT_PASSWORD": Key(None, _or_none(_as_secret)),
+    "REMOTE_REQUESTS": Key(default=True, read=_as_flag),
     "DATABASE": Key("default", _as_text),
     "ISOLATION": Key(None, _or_none(as_isolation)),
     "FINALIZE_COMPLETED": Key(default=False, read=_as_flag),
@@ -111,8 +124,10 @@ KEYS: dict[str, Key] = {
     "JOB_LOG_LINES": Key(1000, as_count),
     "MAX_JOBS_PER_CHILD": Key(1000, as_count),
     "MAX_MESSAGE_BYTES": Key(MAX_MESSAGE_BYTES, as_count),
+    "PUBLISH_EVENTS": Key(default=False, read=_as_flag),
     "DISTRIBUTION_STRATEGIES": Key({}, _as_strategies),
     "AUTODISCOVER_MODULE": Key("jobs", _as_text),
+    "VISIBLE_JOBS": Key(None, _or_none(_as_function)),
 }
 
 
@@ -126,6 +141,8 @@ class Settings:
     "memory://" (one process only: for tests)."""
     TRANSPORT_PASSWORD: str | None
     """The broker's password, for a TRANSPORT without one. It is shown nowhere."""
+    REMOTE_REQUESTS: bool
+    """Whether, with RabbitMQ, services that know nothing of Django may submit and steer."""
     DATABASE: str
     """The alias in DATABASES under which all tables of jobsaga live."""
     ISOLATION: Isolation | None
@@ -162,11 +179,16 @@ class Settings:
     MAX_MESSAGE_BYTES: int
     """How large a message, a saved state or a result may be, as JSON. Larger things belong elsewhere; store
     where."""
+    PUBLISH_EVENTS: bool
+    """Whether what happens to jobs is published on RabbitMQ, for whoever binds a queue to the exchange."""
     DISTRIBUTION_STRATEGIES: dict[str, type[JobDistributionStrategy]]
     """Which of the site's classes says where jobs go: by job type, by the name that job types give in their property
     "DistributionStrategy", or "default". Needed where saga hosts run."""
     AUTODISCOVER_MODULE: str
     """The module of each installed app in which its job consumers are defined."""
+    VISIBLE_JOBS: Callable[[Any, Any], Any] | None
+    """The site's function that gives, of all jobs, those that a user may see on pages, in the admin and by the API.
+    None: who may see jobs sees all."""
 
     _read_from: _Given
     _values: dict[str, Any]

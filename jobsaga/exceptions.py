@@ -56,9 +56,14 @@ class UnknownJobType(JobSagaError, LookupError):
             "Consumers are found in the jobs modules of installed apps."
         )
 
+    @property
+    def near(self) -> list[str]:
+        """What may have been meant."""
+        return near_matches(self.name, self.args[1])
+
     def _suggestion(self) -> str:
         known: tuple[str, ...] = self.args[1]
-        near = near_matches(self.name, known)
+        near = self.near
         if near:
             return f"Did you mean {' or '.join(map(repr, near))}?"
         if known:
@@ -120,6 +125,17 @@ class JobHasStarted(JobSagaError):
             f"Job {self.job_id} is {self.state}: only one that waits for its time can be scheduled anew. "
             "Leave job_id out to schedule another."
         )
+
+
+class JobBusy(JobSagaError):
+    """Somebody else's transaction holds the job's row, and nobody wanted to wait for it."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return f"Job {self.job_id} is held by another transaction."
 
 
 class InstanceNotFound(JobSagaError, LookupError):

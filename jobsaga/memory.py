@@ -7,7 +7,7 @@ Records never change, so a shallow copy is a whole one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from jobsaga.remote.events import Announcement
 from jobsaga.sagas.machine import Record
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstance
 
@@ -54,6 +55,9 @@ class Memory:
     history: list[Any] = field(default_factory=list)
     type_history: list[Any] = field(default_factory=list)
     dead: list[Any] = field(default_factory=list)
+    events: dict[int, Announcement] = field(default_factory=dict)
+    #: The number of the event that was written last: none is given twice.
+    last_event: int = 0
     queue: dict[int, Queued] = field(default_factory=dict)
     #: Rows that someone else's transaction holds, in a test: jobs, checkpoints by job, job types by name.
     held_jobs: set[UUID] = field(default_factory=set)
@@ -71,6 +75,12 @@ class Memory:
             except BaseException:
                 vars(self).update(before)
                 raise
+
+    def add_events(self, events: Iterable[Announcement]) -> None:
+        """Keep them until they are published."""
+        for each in events:
+            self.last_event += 1
+            self.events[self.last_event] = each
 
     def defer(self, key: int, now: datetime, seconds: float) -> None:
         """Let a message come again later."""

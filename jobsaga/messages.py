@@ -109,6 +109,8 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     priority: int = 0
     #: At most so many of one key run at a time; "": no key.
     concurrency_key: str = ""
+    #: What people are shown of it in lists.
+    title: str = ""
     #: Not before this time. Said again with another time, while the job waits for it: then.
     start_at: datetime | None = None
     actor: str = ""
@@ -126,6 +128,7 @@ class AddOrUpdateRecurringJob(Message, frozen=True, kw_only=True):
     headers: Json = {}
     priority: int = 0
     concurrency_key: str = ""
+    title: str = ""
     #: The schedule as ``jobsaga.schedule.as_cron`` gives it.
     cron: str
     time_zone: str = "UTC"
@@ -168,7 +171,12 @@ class RetryJob(Message, frozen=True, kw_only=True):
     """Run a faulted or canceled job again, or one that waits to be retried at once."""
 
     job_id: UUID
+    reason: str = ""
     actor: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.reason
 
 
 class RunJob(Message, frozen=True, kw_only=True):
@@ -178,24 +186,39 @@ class RunJob(Message, frozen=True, kw_only=True):
 
     job_id: UUID
     run: int | None = None
+    reason: str = ""
     actor: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.reason
 
 
 class FinalizeJob(Message, frozen=True, kw_only=True):
     """Remove an ended job and its attempts."""
 
     job_id: UUID
+    reason: str = ""
     actor: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.reason
 
 
 # What a job says of itself, and its deadlines
 
 
 class JobSubmitted(Message, frozen=True, kw_only=True):
-    """The job exists."""
+    """The job exists. Its title is in the history, which outlives the job."""
 
     job_id: UUID
+    title: str = ""
     actor: str = ""
+
+    @property
+    def summary(self) -> str:
+        return self.title
 
 
 class JobSlotWaitElapsed(Message, frozen=True, kw_only=True):
@@ -281,12 +304,16 @@ class StartJobAttempt(Message, frozen=True, kw_only=True):
     progress_limit: float | None = None
     job_state: Any = None
     scheduled_for: datetime | None = None
+    #: It is not the first attempt of its run.
+    follows_another: bool = False
 
 
 class StartJob(StartJobAttempt, frozen=True, kw_only=True):
     """To the worker: run this attempt."""
 
     TO: ClassVar[tuple[Address, ...]] = ("instance",)
+    #: How many lines it may write into the log, as its worker has counted; None: JOB_LOG_LINES.
+    log_lines: int | None = None
 
 
 class CancelJobAttempt(Message, frozen=True, kw_only=True):

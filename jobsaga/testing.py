@@ -103,12 +103,13 @@ class InlineWorker:
 
     def _receive(self) -> int:
         from jobsaga.messages import StartJob, decode
+        from jobsaga.store.job_logs import with_room
 
         taken = [decode(each.body, "instance") for each in self.engine.transport.take(self.endpoint, 100)]
         starts = {each.attempt_id: each for each in taken if isinstance(each, StartJob)}
         claimed = self.store.claim(starts.keys(), self.store.now()) if starts else set()
-        for attempt_id in claimed:
-            self.executor.start(starts[attempt_id])
+        for start in with_room(self.store.alias, [starts[attempt_id] for attempt_id in claimed]):
+            self.executor.start(start)
         return len(claimed)
 
     def _announce(self, kind: str) -> None:

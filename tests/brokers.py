@@ -2,7 +2,8 @@
 
 ``JOBSAGA_TEST_AMQP_URL`` names it; without, it is RabbitMQ on this machine with its own guest. Each test has queues
 of its own, by a prefix, and they are deleted with it. ``JOBSAGA_TEST_TRANSPORT=rabbitmq`` makes every site that a
-test deploys use RabbitMQ.
+test deploys use RabbitMQ. ``JOBSAGA_TEST_RABBITMQ_VERSION`` is the release that the caller means to test with: CI
+sets it, and another broker than that fails the run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from uuid import UUID, uuid4
 import pika
 from pika.exceptions import AMQPError
 
+from jobsaga.remote.contract import REQUESTS
 from jobsaga.transport.base import SAGA, instance_endpoint
 from jobsaga.transport.rabbitmq.address import Address
 from jobsaga.transport.rabbitmq.queues import DEAD
@@ -44,6 +46,14 @@ def why_unavailable() -> str:
     return ""
 
 
+def version() -> str:
+    """The release of the broker that tests use, by its own word. Raises what a connection raises."""
+    connection = pika.BlockingConnection(Address(broker_url()).parameters)
+    said = connection._impl.server_properties["version"]
+    connection.close()
+    return said.decode() if isinstance(said, bytes) else str(said)
+
+
 def clean_up(url: str, instances: Iterable[UUID] = (), endpoints: Iterable[str] = ()) -> None:
     """Delete the queues of a test: the sagas', the dead one, and those of its workers."""
     address = Address(url)
@@ -52,6 +62,6 @@ def clean_up(url: str, instances: Iterable[UUID] = (), endpoints: Iterable[str] 
     except (AMQPError, OSError):
         return  # the test had a broker of its own, and it is gone
     channel = connection.channel()
-    for endpoint in {SAGA, DEAD, *map(instance_endpoint, instances), *endpoints}:
+    for endpoint in {SAGA, DEAD, REQUESTS, *map(instance_endpoint, instances), *endpoints}:
         channel.queue_delete(address.queues.name(endpoint))
     connection.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests import brokers
 from tests.databases import ENGINES, kind_of
 from tests.private_broker import why_no_broker
 from tests.processes import Site
@@ -30,6 +31,16 @@ def site(tmp_path: Path, transactional_db: None) -> Iterator[Site]:
     yield site
     site.close()
     print(site.log())  # shown by pytest when the test failed
+
+
+@pytest.fixture(autouse=True)
+def close_what_was_opened() -> Iterator[None]:
+    """On RabbitMQ, where it was chosen: connections and queues of this test."""
+    yield
+    if brokers.IS_CHOSEN:
+        from tests.engine.rabbit_place import close_all
+
+        close_all()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

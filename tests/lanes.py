@@ -1,9 +1,9 @@
-"""Run the tests on every database: ``python -m tests.lanes [LANE...] [--no-processes] [-- PYTEST ARGUMENTS]``.
+"""Run the tests on every database: ``python -m tests.lanes [LANE...] [--no-processes] [--whole] [-- FOR PYTEST]``.
 
 A lane is one database. The first runs all tests, the others again those that use the database; those with
-RabbitMQ its own tests, and of the others those that show most of it. A lane whose server does not answer is
-skipped, with the number of its tests and the reason; in CI that is a failure. A RabbitMQ that is installed and does
-not run is started for the time of the tests.
+RabbitMQ its own tests, and of the others those that show most of it (``--whole``: all). A lane whose server does not
+answer is skipped, with the number of its tests and the reason; in CI that is a failure. A RabbitMQ that is installed
+and does not run is started for the time of the tests.
 Tests with real processes come last in each lane: they would starve beside the others, and some of them measure.
 """
 
@@ -18,9 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests import brokers
 from tests.databases import TITLES, why_unavailable
 from tests.private_broker import PrivateBroker, why_no_broker, why_no_node
 
@@ -66,8 +67,21 @@ class Lane:
         return int(found[-1][0] or found[-1][1]) if found else 0
 
 
+#: With --whole a lane with RabbitMQ has all that submits, decides or runs: half an hour.
+WHOLE = tuple(
+    f"tests/{each}"
+    for each in ("transport", "engine", "client", "conformance", "worker", "hours", "cli", "faults", "remote")
+)
 RABBITMQ = {"JOBSAGA_TEST_TRANSPORT": "rabbitmq"}
-ITS_OWN = ("tests/transport/test_rabbitmq.py", "tests/transport/test_rabbitmq_broker.py")
+ITS_OWN = (
+    "tests/transport/test_rabbitmq.py",
+    "tests/transport/test_rabbitmq_broker.py",
+    "tests/worker/test_announcing.py",
+    "tests/engine/test_twice.py",
+    "tests/engine/test_transient.py",
+    "tests/conformance/test_one_worker.py",
+    "tests/faults/test_killed.py",
+)
 LOST_WORKERS = "tests/conformance/test_lost_workers.py"
 LANES = [
     Lane("sqlite", "sqlite", all_tests=True),
@@ -83,11 +97,19 @@ LANES = [
             "tests/transport/test_rabbitmq_access.py",
             "tests/transport/test_listening.py",
             "tests/engine/test_promises.py",
-            "tests/conformance/test_one_worker.py",
             f"{LOST_WORKERS}::test_d09_k10_k11_a_worker_vanishes_and_its_jobs_run_elsewhere",
             f"{LOST_WORKERS}::test_e02_a_job_that_does_not_listen_to_the_shutdown",
             f"{LOST_WORKERS}::test_k12_k13_a_stopping_worker_takes_no_more_jobs",
+            "tests/transport/test_rabbitmq_events.py",
+            "tests/remote/test_client.py",
+            "tests/remote/test_requests.py",
+            "tests/remote/test_site.py",
+            "tests/remote/test_docs.py",
             "tests/faults/test_broker.py",
+            "tests/faults/test_events.py",
+            "tests/faults/test_topologies.py",
+            "tests/hours/test_hour_broker.py",
+            "tests/deploy/test_services.py",
         ),
     ),
     Lane(
@@ -96,7 +118,7 @@ LANES = [
         environment=RABBITMQ,
         paths=(
             *ITS_OWN,
-            "tests/conformance/test_lost_workers.py::test_e02_shutdown_hands_over_and_restart_resumes",
+            f"{LOST_WORKERS}::test_e02_shutdown_hands_over_and_restart_resumes",
         ),
     ),
 ]
@@ -136,6 +158,8 @@ def a_broker(lanes: list[Lane]) -> Iterator[None]:
 def main() -> int:
     options, args = _arguments()
     lanes = [lane for lane in LANES if not options.lanes or lane.name in options.lanes]
+    if options.whole:
+        lanes = [replace(lane, paths=WHOLE) if lane.paths else lane for lane in lanes]
     missing = {lane.name: reason for lane in lanes if (reason := lane.why_missing())}
     if missing and os.environ.get("CI") == "true":
         print(
@@ -143,9 +167,19 @@ def main() -> int:
         )
         return 1
     with a_broker([lane for lane in lanes if lane.name not in missing]):
+        if any(lane.paths and lane.name not in missing for lane in lanes) and (wrong := _wrong_broker()):
+            print(wrong)
+            return 1
         lines, results = _run_all(lanes, missing, args, options.processes)
     print("\n== lanes", *lines, sep="\n")
     return int("FAILED" in results or results == {"no tests"})
+
+
+def _wrong_broker() -> str:
+    """Say which RabbitMQ it is; why it is not the one that the caller means, or an empty string: it is."""
+    found, meant = brokers.version(), os.environ.get("JOBSAGA_TEST_RABBITMQ_VERSION", "")
+    print(f"== RabbitMQ {found}", flush=True)
+    return "" if meant in ("", found) else f"The tests would use RabbitMQ {found}, and {meant} is meant."
 
 
 def _run_all(
@@ -171,6 +205,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="python -m tests.lanes", description=__doc__)
     parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(lane.name for lane in LANES))
     parser.add_argument("--no-processes", dest="processes", action="store_false")
+    parser.add_argument("--whole", action="store_true", help="all tests over RabbitMQ, not a selection")
     options = parser.parse_args(given[:split])
     if unknown := set(options.lanes) - {lane.name for lane in LANES}:
         parser.error(f"no such lane: {', '.join(sorted(unknown))}")

@@ -48,12 +48,15 @@ def why_no_broker() -> str:
 
 @dataclass
 class PrivateBroker:
-    """One node. ``url`` is a guest's; ``more`` are lines for its rabbitmq.conf."""
+    """One node. ``url`` is a guest's; ``more`` are lines for its rabbitmq.conf. With an ``http_port`` it has the
+    management plugin there.
+    """
 
     directory: Path
     more: str = ""
     port: int = field(default_factory=free_port)
     dist_port: int = field(default_factory=free_port)
+    http_port: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,8 +66,11 @@ class PrivateBroker:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         config = self.directory / "rabbitmq.conf"
-        config.write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\nheartbeat = 60\n{self.more}\n")
-        (self.directory / "plugins").write_text("[].\n")
+        http = f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.http_port}\n" * bool(
+            self.http_port
+        )
+        config.write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\nheartbeat = 60\n{http}{self.more}\n")
+        (self.directory / "plugins").write_text("[rabbitmq_management].\n" if http else "[].\n")
         with (self.directory / "out").open("ab") as out:
             self._process = subprocess.Popen(
                 [BIN / "rabbitmq-server"], env=self._environment(), stdin=subprocess.DEVNULL,
@@ -84,6 +90,12 @@ class PrivateBroker:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
+
+    def stop(self) -> None:
+        """Let it take leave of everybody, as a service manager does."""
+        assert self._process is not None
+        self.ctl("stop")
+        self._process.wait(60)
 
     def answers(self) -> bool:
         """Whether one can connect."""

@@ -69,9 +69,9 @@ class Worker:
         """The ids of all its living processes, itself and those in other sessions included (Linux only)."""
         return _marked(self.mark)
 
-    def find(self, command: str) -> int | None:
-        """The id of its process with this in its command line; None if there is none."""
-        found = (pid for pid in self.tree() if command in _file(pid, "cmdline").decode(errors="replace"))
+    def find(self, name: str) -> int | None:
+        """The id of its process with this name; None if there is none."""
+        found = (pid for pid in self.tree() if name == _file(pid, "comm").decode().strip())
         return next(found, None)
 
 
@@ -79,12 +79,14 @@ class Worker:
 class Site:
     """A deployment on the test's database. ``jobsaga`` is laid over its JOBSAGA settings.
 
-    Where the tests run on RabbitMQ it has queues of its own there.
+    Where the tests run on RabbitMQ it has queues of its own there, and its sagas are in processes of their own.
     """
 
     directory: Path
     jobsaga: dict[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
+    #: The saga host beside the workers, where the tests run on RabbitMQ.
+    host: Worker | None = None
     mark: str = field(default_factory=lambda: uuid4().hex)
     root: Path = ROOT
     command: tuple[str, ...] = (sys.executable, "-m", "django")
@@ -125,8 +127,12 @@ class Site:
 
     def start(self, *args: str, **environment: str) -> Worker:
         """Start a management command in a session of its own and return at once."""
-        log_path = self.directory / f"{len(self.workers)}-{args[0]}.log"
-        mark = f"JOBSAGA_TEST_WORKER={self.mark}-{len(self.workers)}."
+        self.workers.append(self._start(str(len(self.workers)), *args, **environment))
+        return self.workers[-1]
+
+    def _start(self, name: str, *args: str, **environment: str) -> Worker:
+        log_path = self.directory / f"{name}-{args[0]}.log"
+        mark = f"JOBSAGA_TEST_WORKER={self.mark}-{name}."
         key, _, value = mark.partition("=")
         with log_path.open("wb") as log:
             process = subprocess.Popen(
@@ -138,11 +144,15 @@ class Site:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.workers.append(Worker(process, log_path, mark))
-        return self.workers[-1]
+        return Worker(process, log_path, mark)
 
     def worker(self, *args: str, **environment: str) -> Worker:
-        """Start ``manage.py runjobworker`` with these arguments."""
+        """Start ``manage.py runjobworker`` with these arguments. On RabbitMQ it has the jobs only, and there is
+        one saga host for all workers; unless the arguments say what it has.
+        """
+        if brokers.IS_CHOSEN and not {"--sagas-only", "--jobs-only"} & set(args):
+            self.host = self.host or self._start("host", "runjobworker", "--sagas-only", **environment)
+            args = (*args, "--jobs-only")
         return self.start("runjobworker", *args, **environment)
 
     def stop(self, worker: Worker, timeout: float = 30) -> int:
@@ -199,11 +209,16 @@ class Site:
 
     def log(self) -> str:
         """All that the site's processes have printed so far, process by process."""
-        return "\n".join(f"--- {worker.log_path.name}\n{worker.log()}" for worker in self.workers)
+        return "\n".join(f"--- {each.log_path.name}\n{each.log()}" for each in self.all)
+
+    @property
+    def all(self) -> list[Worker]:
+        """Its workers, and the saga host that was started for them."""
+        return [*([self.host] if self.host else []), *self.workers]
 
     def close(self) -> None:
         """End everything that is left, at once, and wait until it is gone."""
-        for worker in self.workers:
+        for worker in self.all:
             if worker.alive:
                 self.kill9(worker)
         for pid in self.processes():

@@ -1,8 +1,9 @@
-"""The site that the tests run in. Three variables of the environment choose what it stands on:
+"""The site that the tests run in. Four variables of the environment choose what it stands on:
 
 JOBSAGA_TEST_DATABASE          sqlite (the default), postgresql, mariadb, or a whole URL
 JOBSAGA_TEST_DEFAULT_DATABASE  when set, this is the site's default database and jobsaga's rows live in the
                                other one, under the alias "jobs"
+JOBSAGA_TEST_LANGUAGE          what the pages speak: en-us unless another is named
 JOBSAGA_TEST_SETTINGS          JSON, laid over the JOBSAGA dict: how a test configures its worker processes
 """
 
@@ -51,6 +52,7 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 TIME_ZONE = "UTC"
+LANGUAGE_CODE = os.environ.get("JOBSAGA_TEST_LANGUAGE", "en-us")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
 ROOT_URLCONF = "tests.urls"

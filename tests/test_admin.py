@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
@@ -58,6 +58,14 @@ def rows(db: None) -> Rows:
     place.rows("DeadLetter").create(
         endpoint="saga", body=f'{{"type": "{SCRIPT}"}}', reason="odd", at=datetime.now(UTC)
     )
+    place.rows("EventOutbox").create(
+        event_id=uuid4(),
+        kind="JobSubmitted",
+        job_type=TYPE,
+        body=f'{{"type": "{SCRIPT}"}}',
+        at=datetime.now(UTC),
+    )
+    place.rows("RemoteRequest").create(id=uuid4(), at=datetime.now(UTC))
     place.rows("JobTypeHistory").create(
         job_type=TYPE, kind="PauseJobType", message=SCRIPT, actor="ben", at=datetime.now(UTC)
     )

@@ -8,15 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobsaga.conf import settings
+from jobsaga.live import access, scope
 from jobsaga.live.actions import ACTIONS, MOST, Action, perform, sentences
 
 LEVELS = {"success": messages.SUCCESS, "warning": messages.WARNING}
 DoMany = Callable[[Any, HttpRequest, QuerySet[Any]], None]
+
+
+class ReasonForm(ActionForm):
+    """Beside the choice of an action: why, for the history."""
+
+    reason = forms.CharField(required=False, max_length=access.LONGEST_REASON, label="Reason:")
 
 
 def list_action(action: Action) -> DoMany:
@@ -25,8 +34,14 @@ def list_action(action: Action) -> DoMany:
     @admin.action(description=f"{action.label} the selected jobs", permissions=[action.name])
     def do(model_admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> None:
         ids = list(rows.order_by("pk").values_list("pk", flat=True)[: MOST + 1])
-        by = request.user.get_username()[:200]
-        outcome = perform(action, ids[:MOST], by=by, alias=settings.DATABASE)
+        with scope.seen_by(access.viewer(request)):
+            outcome = perform(
+                action,
+                ids[:MOST],
+                by=access.name_of(request),
+                reason=access.reason_of(request),
+                alias=settings.DATABASE,
+            )
         for level, text in sentences(action, outcome):
             model_admin.message_user(request, text, LEVELS[level])
         if len(ids) > MOST:

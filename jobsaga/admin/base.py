@@ -24,6 +24,7 @@ from django.utils.text import Truncator
 
 from jobsaga.conf import settings
 from jobsaga.consumers import consumers
+from jobsaga.live import scope
 from jobsaga.models import JobInstance, JobSaga, JobTypeSaga
 from jobsaga.store.lookup import id_like
 
@@ -43,11 +44,12 @@ NOTHING = "-"
 
 
 class ReadOnly(Base):
-    """No permission but to view, and only JOBSAGA's database."""
+    """No permission but to view, only JOBSAGA's database, and only what belongs to jobs that the user sees."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Django's, on the right alias."""
-        return super().get_queryset(request).using(settings.DATABASE)
+        """Django's, on the right alias, as far as the user sees the jobs."""
+        rows = super().get_queryset(request).using(settings.DATABASE)
+        return scope.admitted(rows, scope.Viewer(request.user))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """All that is shown."""

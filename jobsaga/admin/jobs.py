@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from jobsaga.admin.actions import Steering, list_action
+from jobsaga.admin.actions import ReasonForm, Steering, list_action
 from jobsaga.admin.base import NOTHING, JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
 from jobsaga.admin.mount import live_link, live_pages
 from jobsaga.live.actions import ACTIONS
@@ -63,9 +63,11 @@ class JobAdmin(Steering, ReadOnlyAdmin):
     """The jobs, the newest first: their ids begin with the time."""
 
     list_display = (
-        "id", "job_type", "state", "progress", "retry_attempt", "submitted_at", "finished_at", "duration", "why"
+        "id", "job_type", "title", "state", "progress", "retry_attempt", "submitted_at", "finished_at", "duration",
+        "why",
     )  # fmt: skip
     actions = tuple(map(list_action, ACTIONS.values()))
+    action_form = ReasonForm
     list_filter = (StateFilter, JobTypeFilter, "finished_at")
     search_ids = ("id",)
     search_parts_of_ids = True
@@ -73,7 +75,7 @@ class JobAdmin(Steering, ReadOnlyAdmin):
     inlines = (AttemptInline, HistoryInline)
     fieldsets = (
         (None, {"fields": (
-            "id", "live_page", "job_type", "state", "reason", "progress", "progress_message", "message_text",
+            "id", "live_page", "job_type", "title", "state", "reason", "progress", "progress_message", "message_text",
             "properties_text", "result_text", "fault_text", "saved_state",
         )}),
         ("Times", {"fields": (

@@ -7,7 +7,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobsaga.admin.base import JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
-from jobsaga.models import JobInstance, JobTypeHistory, JobTypeInstance, JobTypeSaga, TransportMessage
+from jobsaga.models import (
+    EventOutbox,
+    JobInstance,
+    JobTypeHistory,
+    JobTypeInstance,
+    JobTypeSaga,
+    RemoteRequest,
+    TransportMessage,
+)
 
 
 class TypeInline(ReadOnlyInline):
@@ -89,3 +97,24 @@ class TransportMessageAdmin(ReadOnlyAdmin):
     search_help_text = "The whole name of an endpoint"
     fields = ("id", "endpoint", "tries", "visible_at", "body_text")
     body_text = pretty("body")
+
+
+@admin.register(EventOutbox)
+class EventOutboxAdmin(ReadOnlyAdmin):
+    """The public events that the broker has not confirmed yet, the newest first."""
+
+    list_display = ("id", "kind", "job_type", "at")
+    search_texts = ("job_type",)
+    search_help_text = "The whole name of a job type"
+    fields = ("id", "event_id", "kind", "job_type", "at", "body_text")
+    body_text = pretty("body")
+
+
+@admin.register(RemoteRequest)
+class RemoteRequestAdmin(ReadOnlyAdmin):
+    """The requests of other services that were carried out, and are not again."""
+
+    list_display = ("id", "at")
+    search_ids = ("id",)
+    search_help_text = "The whole id of a request"
+    fields = ("id", "at")

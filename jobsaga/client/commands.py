@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 
 from jobsaga.client.keys import concurrency_key
 from jobsaga.client.state import JobState
+from jobsaga.client.titles import title_of
 from jobsaga.conf import settings
 from jobsaga.consumers import JobConsumerDefinition, consumers
 from jobsaga.exceptions import InvalidMessage
@@ -74,29 +75,28 @@ def cancel_job(job_id: UUID, reason: str = "", *, run: int | None = None, by: st
     return site().command(
         CancelJob(
             job_id=checked_id(job_id),
-            reason=checked_text(reason, "reason"),
             run=run,
-            actor=checked_text(by, "by"),
+            **who(reason, by),
         )
     )
 
 
-def retry_job(job_id: UUID, *, by: str = "") -> JobState:
+def retry_job(job_id: UUID, reason: str = "", *, by: str = "") -> JobState:
     """Run a faulted or canceled job again, with its progress and saved state; or a waiting retry at once.
 
     Raises JobNotFound. ``refused`` says why when it changes nothing.
     """
-    return site().command(RetryJob(job_id=checked_id(job_id), actor=checked_text(by, "by")))
+    return site().command(RetryJob(job_id=checked_id(job_id), **who(reason, by)))
 
 
-def run_job(job_id: UUID, *, by: str = "") -> JobState:
+def run_job(job_id: UUID, reason: str = "", *, by: str = "") -> JobState:
     """Run a job now that waits for its time. Raises JobNotFound."""
-    return site().command(RunJob(job_id=checked_id(job_id), actor=checked_text(by, "by")))
+    return site().command(RunJob(job_id=checked_id(job_id), **who(reason, by)))
 
 
-def finalize_job(job_id: UUID, *, by: str = "") -> JobState:
+def finalize_job(job_id: UUID, reason: str = "", *, by: str = "") -> JobState:
     """Remove an ended job with its attempts and saved state; its history stays. Raises JobNotFound."""
-    return site().command(FinalizeJob(job_id=checked_id(job_id), actor=checked_text(by, "by")))
+    return site().command(FinalizeJob(job_id=checked_id(job_id), **who(reason, by)))
 
 
 def get_job_state(job_id: UUID) -> JobState:
@@ -151,15 +151,15 @@ def job_fields(
     check_json(known, "properties", max_bytes=settings.MAX_MESSAGE_BYTES)
     if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > 2**31 - 1:
         raise InvalidMessage("priority", f"must be a whole number of 32 bits, not {priority!r}")
+    typed = None if isinstance(message, str) else message
     return {
         "job_type": definition.type_name,
         "message": content,
         "message_version": definition.message_version,
         "properties": known,
         "priority": priority,
-        "concurrency_key": concurrency_key(
-            definition, None if isinstance(message, str) else message, content
-        ),
+        "concurrency_key": concurrency_key(definition, typed, content),
+        "title": title_of(definition, typed, content),
     }
 
 
@@ -172,6 +172,11 @@ def _content(message: Any, fields: Mapping[str, Any] | None) -> tuple[JobConsume
         raise InvalidMessage("fields", "are for a job type given by name; a message object has its own")
     definition = consumers.for_message(message)
     return definition, encode(message if definition.message_type else None, max_bytes=limit)
+
+
+def who(reason: object, by: object) -> dict[str, Any]:
+    """Who asks, and why: what the history says of a command."""
+    return {"reason": checked_text(reason, "reason"), "actor": checked_text(by, "by")}
 
 
 def checked_id(value: object, where: str = "job_id") -> UUID:

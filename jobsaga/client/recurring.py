@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
-from jobsaga.client.commands import checked_id, checked_text, job_fields, site, twin
+from jobsaga.client.commands import checked_id, checked_text, job_fields, site, twin, who
 from jobsaga.client.state import JobState
 from jobsaga.consumers import consumers
 from jobsaga.exceptions import (
@@ -36,8 +36,8 @@ from jobsaga.schedule import Builder, as_cron, check_time_zone, next_after
 NAME_LENGTH = 200
 #: What a recurrence keeps when it goes on as it was.
 _KEPT = (
-    "job_type", "message", "message_version", "properties", "headers", "priority", "concurrency_key", "cron",
-    "time_zone", "start_at", "end_at", "misfire", "declared",
+    "job_type", "message", "message_version", "properties", "headers", "priority", "concurrency_key", "title",
+    "cron", "time_zone", "start_at", "end_at", "misfire", "declared",
 )  # fmt: skip
 
 
@@ -105,12 +105,12 @@ def add_or_update_recurring_job(
     return command.job_id
 
 
-def run_recurring_job(job_type: Any, name: str, *, by: str = "") -> JobState:
+def run_recurring_job(job_type: Any, name: str, reason: str = "", *, by: str = "") -> JobState:
     """Run it now, once more than its schedule says. *job_type* is its message's class, or its name.
 
     Raises RecurringJobNotFound. ``refused`` says why when it changes nothing.
     """
-    return _tell(job_type, name, RunJob, by)
+    return _tell(job_type, name, RunJob, reason, by)
 
 
 def cancel_recurring_job(job_type: Any, name: str, reason: str = "", *, by: str = "") -> JobState:
@@ -118,7 +118,7 @@ def cancel_recurring_job(job_type: Any, name: str, reason: str = "", *, by: str 
 
     To end one run only, use ``cancel_job``. Raises RecurringJobNotFound.
     """
-    return _tell(job_type, name, CancelRecurringJob, by, reason=checked_text(reason, "reason"))
+    return _tell(job_type, name, CancelRecurringJob, reason, by)
 
 
 def resume_recurring_job(job_type: Any, name: str, *, by: str = "") -> JobState:
@@ -140,9 +140,9 @@ def resume_recurring_job(job_type: Any, name: str, *, by: str = "") -> JobState:
     return here.put(command)
 
 
-def finalize_recurring_job(job_type: Any, name: str, *, by: str = "") -> JobState:
+def finalize_recurring_job(job_type: Any, name: str, reason: str = "", *, by: str = "") -> JobState:
     """Remove a recurring job whose recurrence has ended. Raises RecurringJobNotFound."""
-    return _tell(job_type, name, FinalizeJob, by)
+    return _tell(job_type, name, FinalizeJob, reason, by)
 
 
 def get_recurring_job_state(job_type: Any, name: str) -> JobState:
@@ -205,11 +205,11 @@ def type_name(job_type: Any) -> str:
     return job_type if isinstance(job_type, str) else consumers.for_message(job_type).type_name
 
 
-def _tell(job_type: Any, name: str, command: Any, by: str, **details: Any) -> JobState:
+def _tell(job_type: Any, name: str, command: Any, reason: str, by: str) -> JobState:
     known = type_name(job_type)
     job_id = recurring_job_id(known, name)
     try:
-        return site().command(command(job_id=job_id, actor=checked_text(by, "by"), **details))
+        return site().command(command(job_id=job_id, **who(reason, by)))
     except JobNotFound:
         raise RecurringJobNotFound(job_id, known, name) from None
 

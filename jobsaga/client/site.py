@@ -18,7 +18,7 @@ from jobsaga.clock import SystemClock, injected_clock
 from jobsaga.conf import settings
 from jobsaga.engine.engine import Engine
 from jobsaga.engine.events import publish
-from jobsaga.exceptions import JobNotFound
+from jobsaga.exceptions import JobBusy, JobNotFound
 from jobsaga.messages import (
     AddOrUpdateRecurringJob,
     CancelJob,
@@ -47,6 +47,7 @@ Submission = SubmitJob | AddOrUpdateRecurringJob
 #: What a job that is under way is told by the saga hosts.
 Asked = CancelJob | CancelRecurringJob | AddOrUpdateRecurringJob
 Command = Asked | RetryJob | RunJob | FinalizeJob | SubmitJob
+LEFT = "somebody's transaction holds the job: a saga host does it as soon as that has ended"
 
 
 class Site:
@@ -75,21 +76,26 @@ class Site:
         with self.store.transaction() as tx:
             return tx.now()
 
-    def put(self, message: Submission) -> JobState:
-        """Make this job, or tell it if it is there."""
+    def put(self, message: Submission, *, wait: bool = True) -> JobState:
+        """Make this job, or tell it if it is there. Raises as ``command``."""
         with self.store.transaction() as tx:
             if self._stored_state(message.job_id) is None and self._insert_alone(tx, message):
                 self._hint()
                 return self.state(message.job_id)
-            return self.command(message)
+            return self.command(message, wait=wait)
 
-    def command(self, message: Command) -> JobState:
-        """Apply *message* to its job, or send it to the saga hosts if the job is under way."""
+    def command(self, message: Command, *, wait: bool = True) -> JobState:
+        """Apply *message* to its job, or send it to the saga hosts if the job is under way.
+
+        Without *wait* nobody's lock is waited for: then a job whose row is held is left to the saga hosts too, or, for
+        what is none of their business, it raises JobBusy.
+        """
         with self.store.transaction() as tx:
             state = self._stored_state(message.job_id)
+            message = self._with_run(message)
             if isinstance(message, Asked) and state in ACTIVE_JOB_STATES:
                 return self._ask(message, state)
-            return self._apply(tx, message)
+            return self._apply(tx, message, wait)
 
     def state(self, job_id: UUID, refused: str = "", remark: str = "") -> JobState:
         """The job as it is stored."""
@@ -140,8 +146,11 @@ class Site:
             self.transport.send([(SAGA, message)])
         return job
 
-    def _apply(self, tx: Transaction, message: Command) -> JobState:
-        job = tx.jobs([message.job_id], wait=True).rows.get(message.job_id)
+    def _apply(self, tx: Transaction, message: Command, wait: bool) -> JobState:
+        locked = tx.jobs([message.job_id], wait=wait)
+        if message.job_id in locked.busy:
+            return self._leave(message)
+        job = locked.rows.get(message.job_id)
         if job is None:
             raise JobNotFound(message.job_id)
         if isinstance(message, Asked) and job.state in ACTIVE_JOB_STATES:
@@ -155,6 +164,23 @@ class Site:
         self._hint()
         notes = [line.message for line in turn.changes.history if line.from_state is None]
         return self.state(job.id, remark="; ".join(notes))
+
+    def _with_run(self, message: Command) -> Command:
+        """Of a recurring job it is about the run that the caller sees: heard late, or twice, about no other."""
+        if not isinstance(message, CancelJob | RunJob) or message.run is not None:
+            return message
+        rows = JobSaga.objects.using(self.alias).filter(pk=message.job_id, recurring=True)
+        for run, state in rows.values_list("run", "state"):
+            coming = run + 1 if state == JobStates.WAITING_TO_START.value else run
+            return msgspec.structs.replace(message, run=coming)
+        return message
+
+    def _leave(self, message: Command) -> JobState:
+        """To the saga hosts, who will do it when the job's row is free."""
+        if isinstance(message, SubmitJob):
+            raise JobBusy(message.job_id)
+        self.transport.send([(SAGA, message)])
+        return self.state(message.job_id, remark=LEFT)
 
     def _insert(self, tx: Transaction, commands: Sequence[Submission]) -> None:
         turn = self.engine.fresh_turn(tx)
@@ -187,6 +213,13 @@ class Site:
             transaction.on_commit(lambda: publish(events), using=self.alias, robust=True)
 
 
+_AS_STORED = (
+    "job_type", "title", "duration", "reason", "fault", "run", "progress_value", "progress_limit", "progress_message",
+    "result", "properties", "scheduled_for", "recurring_name", "cron", "time_zone",
+)  # fmt: skip
+"""What a state says in the words of the row."""
+
+
 def _state(job: JobSaga, why: Explanation | None, refused: str, remark: str) -> JobState:
     state = JobStates(job.state)
     checkpoint = getattr(job, "checkpoint", None)
@@ -195,29 +228,15 @@ def _state(job: JobSaga, why: Explanation | None, refused: str, remark: str) -> 
     return JobState(
         job_id=job.id,
         current_state=state.label,
-        job_type=job.job_type,
         submitted=job.submitted_at,
         started=job.started_at,
         completed=job.completed_at,
         faulted=job.faulted_at,
         finished=job.finished_at,
-        duration=job.duration,
-        reason=job.reason,
-        fault=job.fault,
         last_retry_attempt=job.retry_attempt,
-        run=job.run,
-        progress_value=job.progress_value,
-        progress_limit=job.progress_limit,
-        progress_message=job.progress_message,
         job_state=saved,
-        result=job.result,
-        properties=job.properties,
         next_start_date=job.due_at if waits else job.next_start_at,
-        scheduled_for=job.scheduled_for,
         is_recurring=job.recurring,
-        recurring_name=job.recurring_name,
-        cron=job.cron,
-        time_zone=job.time_zone,
         start_date=job.start_at,
         end_date=job.end_at,
         cancel_requested=job.cancel_requested_at,
@@ -225,6 +244,7 @@ def _state(job: JobSaga, why: Explanation | None, refused: str, remark: str) -> 
         waiting_code=why.code if why else "",
         refused=refused,
         remark=remark,
+        **{name: getattr(job, name) for name in _AS_STORED},
         **_pace(job, state),
     )
 

@@ -21,6 +21,8 @@ class JobState:
     job_id: UUID
     current_state: str = NOT_FOUND
     job_type: str = ""
+    #: What its consumer calls it; empty: nothing.
+    title: str = ""
     submitted: datetime | None = None
     started: datetime | None = None
     completed: datetime | None = None

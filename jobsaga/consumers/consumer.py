@@ -41,7 +41,8 @@ class JobConsumer(Generic[Message]):
         if not abstract and not still_generic:
             find_message_type = partial(message_type_of, cls, JobConsumer)
             run = None if cls.run is JobConsumer.run else cls.run
-            consumers.register(Candidate(cls, cls, run, cls.options, find_message_type))
+            title = None if cls.title is JobConsumer.title else lambda message: cls().title(message)
+            consumers.register(Candidate(cls, cls, run, cls.options, find_message_type, title))
 
     def run(self, context: JobContext[Message]) -> object:
         """Do the work; ``async def`` is fine too. What it returns (JSON-able) is the result of the job.
@@ -49,6 +50,13 @@ class JobConsumer(Generic[Message]):
         An exception is a fault of this attempt. JobCancellation and AttemptSuperseded should be let through.
         """
         raise NotImplementedError(f"{full_name(type(self))} has no run method.")
+
+    def title(self, message: Message) -> str:
+        """What the job of this message is called in lists: one line, of which 200 characters are kept.
+
+        Asked once, when the job is submitted, where it is submitted. Everybody who may see the job reads it.
+        """
+        return ""
 
 
 class FunctionConsumer(JobConsumer[Any], abstract=True):
@@ -62,19 +70,24 @@ class FunctionConsumer(JobConsumer[Any], abstract=True):
         return self.function(context)
 
 
-def job_consumer(message_type: type | None = None, **options: Any) -> Callable[[Function], Function]:
-    """Make a function that takes a JobContext a job consumer; ``options`` are those of JobOptions.
+def job_consumer(
+    message_type: type | None = None, *, title: Callable[[Any], str] | None = None, **options: Any
+) -> Callable[[Function], Function]:
+    """Make a function that takes a JobContext a job consumer; ``options`` are those of JobOptions, ``title`` gives
+    for a message what its job is called in lists.
 
     Without a message type it is a job without a message, "app_label.function_name". The function itself stays
     as it is. Raises InvalidOptions.
     """
     if message_type is not None and not isinstance(message_type, type):
         raise InvalidOptions(f"Write @job_consumer() or @job_consumer(MessageType), not {message_type!r}.")
+    if title is not None and not callable(title):
+        raise InvalidOptions(f"title must be a function of a message, not {title!r}.")
     job_options = JobOptions(**options)
 
     def register(function: Function) -> Function:
         factory = partial(FunctionConsumer, function)
-        consumers.register(Candidate(function, factory, function, job_options, lambda: message_type))
+        consumers.register(Candidate(function, factory, function, job_options, lambda: message_type, title))
         return function
 
     return register

@@ -37,6 +37,8 @@ class JobConsumerDefinition:
     options: JobOptions
     factory: Callable[[], JobConsumer[Any]]
     is_async: bool
+    #: What a message's job is called; None: the consumer does not say.
+    title: Callable[[Any], str] | None = None
 
     @property
     def message_version(self) -> int:
@@ -60,6 +62,7 @@ class Candidate:
     run: Callable[..., Any] | None
     options: Any
     find_message_type: Callable[[], type | None]
+    title: Callable[[Any], str] | None = None
 
     def definition(self) -> JobConsumerDefinition:
         """Look at it. Raises InvalidConsumer, UnresolvedMessageType, NotReady."""
@@ -68,7 +71,7 @@ class Candidate:
         message_type = self.find_message_type()
         name = self.options.job_type_name or self._default_name(message_type or self.source)
         return JobConsumerDefinition(
-            name, message_type, self.options, self.factory, iscoroutinefunction(self.run)
+            name, message_type, self.options, self.factory, iscoroutinefunction(self.run), self.title
         )
 
     def _default_name(self, named_after: Any) -> str:

@@ -6,16 +6,22 @@ wrong for a moment (a deadlock, a database that is away) is tried again with a g
 A host that was itself asleep or cut off must not judge others by the silence it did not hear: it abstains
 for one lease after any pause longer than a heartbeat and the one it takes itself. Nor does it judge while it has
 not read what lies in the queue: the last words of a worker that is silent now may be there.
+
+Where public events are wanted, a thread beside it sends them (``outbox``).
 """
 
 from __future__ import annotations
 
 import logging
 import random
+from contextlib import ExitStack
 from threading import Event
 
 from jobsaga.clock import Clock, SystemClock
+from jobsaga.engine.companions import companions
 from jobsaga.engine.engine import Engine
+from jobsaga.engine.outbox import Outbox, Post
+from jobsaga.pulse import Beat, no_pulse
 from jobsaga.transport.base import SAGA, Listener
 
 logger = logging.getLogger("jobsaga.engine")
@@ -30,11 +36,15 @@ BUSY_PAUSE = 0.05
 
 
 class SagaHost:
-    """Runs one engine until it is stopped. ``run`` belongs to one thread; ``stop`` may come from any."""
+    """Runs one engine until it is stopped. ``run`` belongs to one thread; ``stop`` may come from any.
 
-    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
-        self.engine, self.clock = engine, clock or SystemClock()
+    ``pulse`` is told after each lap whether the host does its work.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock | None = None, pulse: Beat = no_pulse) -> None:
+        self.engine, self.clock, self._pulse = engine, clock or SystemClock(), pulse
         self.stopping = Event()
+        self._post = Post(Outbox(engine.store, engine.transport)) if engine.options.publish_events else None
         self._listener: Listener | None = None
         self._judges_from = 0.0
         self._last_lap = self.clock.monotonic()
@@ -49,16 +59,35 @@ class SagaHost:
 
     def run(self) -> None:
         """Work until stopped; what arrived until then is handled."""
+        with ExitStack() as beside:
+            for companion in companions:
+                beside.enter_context(companion(self.engine))
+            self._run()
+
+    def _run(self) -> None:
         self._listener = self.engine.transport.listen(SAGA)
+        if self._post is not None:
+            self._post.start()
         try:
             while not self.stopping.is_set():
                 pause = self.lap()
+                self._pulse(self.does_its_work)
+                if self._post is not None:
+                    self._post.wake()
                 if pause > 0 and not self.stopping.is_set():
                     self._listener.wait(pause)
             self._last_laps(self._listener)
         finally:
+            self._pulse(ready=False)
+            if self._post is not None:
+                self._post.close()
             listener, self._listener = self._listener, None
             listener.close()
+
+    @property
+    def does_its_work(self) -> bool:
+        """Whether the last lap succeeded and the workers can be told."""
+        return not self._failures and self.engine.transport.is_connected()
 
     def _last_laps(self, listener: Listener) -> None:
         """What the worker beside this host has said last may still be on its way from a broker."""

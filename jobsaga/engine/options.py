@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from jobsaga.broker_url import PORTS
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -22,6 +24,7 @@ class EngineOptions:
     job_retention: timedelta | None = timedelta(days=30)
     zombie_grace: timedelta = timedelta(seconds=3)
     misfire_grace: timedelta = timedelta(seconds=60)
+    publish_events: bool = False
 
     @classmethod
     def from_settings(cls) -> EngineOptions:
@@ -41,4 +44,6 @@ class EngineOptions:
             job_retention=settings.JOB_RETENTION,
             zombie_grace=settings.ZOMBIE_GRACE,
             misfire_grace=settings.MISFIRE_GRACE,
+            # Without a broker nobody would ever send them.
+            publish_events=settings.PUBLISH_EVENTS and settings.TRANSPORT.partition(":")[0] in PORTS,
         )

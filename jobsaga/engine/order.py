@@ -1,4 +1,4 @@
-"""What a message implies that has not been heard yet.
+"""What a message implies that has not been heard yet, and what it must say because it may come twice.
 
 Where a broker deals messages out to several saga hosts, the end of a short attempt may overtake its beginning.
 """
@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from jobsaga.messages import JobAttemptCompleted, JobAttemptFaulted, JobAttemptStarted, Message
+from jobsaga.messages import (
+    CancelJob,
+    JobAttemptCompleted,
+    JobAttemptFaulted,
+    JobAttemptStarted,
+    Message,
+    RunJob,
+)
+from jobsaga.sagas.records import Job
 from jobsaga.sagas.states import AttemptStates
 
 
@@ -22,3 +30,13 @@ def implied(message: Message, attempts: Mapping[UUID, Any]) -> list[JobAttemptSt
         return []
     began = message.timestamp - message.duration
     return [JobAttemptStarted(job_id=message.job_id, attempt_id=message.attempt_id, timestamp=began)]
+
+
+def check_run(message: Message, jobs: Mapping[UUID, Job]) -> None:
+    """What a queue brings may come twice, or late. Raises ValueError for a command to a recurring job that could
+    then be about the next run; our own clients name the run.
+    """
+    if isinstance(message, CancelJob | RunJob) and message.run is None:
+        job = jobs.get(message.job_id)
+        if job is not None and job.recurring:
+            raise ValueError("It does not say which run it is about: when it comes twice it would be two")

@@ -1,8 +1,8 @@
 """A saga host in a process of its own, beside the worker that started it.
 
 It lives as long as its standard input is open: when the worker has said its last word it closes the other
-end, and when the worker is killed the system does. Signals of the terminal do not reach it (it has a session
-of its own), so it still decides while the worker winds down.
+end, and when the worker is killed the system does. No signals reach it but by its own process id: it has a session
+of its own, and ignores what asks it to stop, so it still decides while the worker winds down.
 """
 
 from __future__ import annotations
@@ -10,36 +10,76 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
+
+from jobsaga import processes
+from jobsaga.pulse import Pulse, no_pulse
 
 if TYPE_CHECKING:
     from jobsaga.engine.host import SagaHost
 
+NAME = "jobsaga-sagas"
+TITLE = "jobsaga saga host"
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobsaga.engine.process import main; main()"
 )
 
 
-def start() -> subprocess.Popen[bytes]:
-    """Start a saga host with this process' Python path, environment and settings module."""
-    command = [sys.executable, "-c", BOOT, json.dumps(sys.path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+class SagaProcess:
+    """A saga host as its worker sees it.
+
+    It is a fork of this process if that *may* be and can be; else a new interpreter with this process' Python path,
+    environment and settings module. ``health`` is where it gives signs of life.
+    """
+
+    def __init__(self, *, may_fork: bool, health: Path | None = None) -> None:
+        self._leash, theirs = processes.leash()
+        self._process: processes.Forked | subprocess.Popen[bytes]
+        with theirs:
+            if may_fork and processes.may_fork():
+                self._process = processes.fork(
+                    partial(run, health), name=NAME, title=TITLE, stdin=theirs.fileno()
+                )
+            else:
+                command = [sys.executable, "-c", BOOT, json.dumps(sys.path), TITLE, str(health or "")]
+                self._process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)
+
+    @property
+    def code(self) -> int | None:
+        """How it ended; None: it has not."""
+        return self._process.poll()
+
+    def close(self, timeout: float = 30) -> None:
+        """Let it finish its lap and end. Raises ``subprocess.TimeoutExpired``."""
+        self._leash.close()
+        self._process.wait(timeout)
 
 
 def main() -> None:
-    """Run a saga host until standard input ends."""
+    """Be a saga host that was not forked: load the site first."""
     import django
 
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    processes.name_process(NAME)
     django.setup()
+    run(Path(sys.argv[3]) if sys.argv[3] else None)
+
+
+def run(health: Path | None = None) -> None:
+    """Run a saga host until standard input ends."""
     from jobsaga.engine.host import SagaHost
     from jobsaga.engine.site import make_engine
     from jobsaga.logs import show_logs
 
     show_logs()
-    host = SagaHost(make_engine())
+    host = SagaHost(make_engine(), pulse=Pulse(health).beat if health else no_pulse)
     gc.freeze()  # the site stays loaded: the collector need not walk over it again and again
     Thread(target=_stop_at_end_of_input, args=(host,), name="jobsaga-parent-watch", daemon=True).start()
     host.run()

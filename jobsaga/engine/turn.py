@@ -17,8 +17,9 @@ from uuid import UUID
 
 import msgspec
 
+from jobsaga.engine.announcing import announcements
 from jobsaga.engine.options import EngineOptions
-from jobsaga.engine.order import implied
+from jobsaga.engine.order import check_run, implied
 from jobsaga.messages import (
     AllocateJobSlot,
     JobEvent,
@@ -90,6 +91,7 @@ class Turn:
         """
         mark = self.mark()
         try:
+            check_run(message, self.jobs.now)
             for each in (*implied(message, self.attempts.now), message):
                 self.apply(each)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's alone
@@ -247,6 +249,8 @@ class Turn:
         self.changes.attempts = self.attempts.changed()
         self.changes.checkpoints = self.checkpoints.changed(skip=gone)
         self.changes.history = self._notes
+        if self.options.publish_events:
+            self.changes.events = announcements(self.events, self.new_id)
         return self.changes
 
     def newly_waiting(self) -> set[str]:

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from jobsaga.client import JobState, cancel_job, finalize_job, retry_job, run_job
 from jobsaga.exceptions import JobNotFound
+from jobsaga.live import scope
 from jobsaga.live.wording import look
 from jobsaga.messages import CancelJob, FinalizeJob, Message, RetryJob, RunJob
 from jobsaga.models import JobSaga
@@ -33,37 +37,40 @@ class Action:
     message: type[Message]
     do: Callable[[UUID, str, str], JobState]
     done: str
-    #: Whether one is asked again, and may say why.
-    asks: bool = False
-    takes_reason: bool = False
+
+    @property
+    def said(self) -> str:
+        """Its button in the reader's language."""
+        return _(self.label)
 
     def refusal(self, state: JobStates) -> str:
         """Why it would do nothing in this state; empty where it does something."""
         rows = JOB.rows.get((state, self.message), [])
         if any(not row.ignored for row in rows):
             return ""
-        return rows[0].because if rows else "there is no such thing to do"
+        return _(rows[0].because) if rows else _("there is no such thing to do")
 
 
 ACTIONS: dict[str, Action] = {
     each.name: each
     for each in (
         Action(
-            "cancel", "Cancel", "stop", "jobsaga.cancel_job", CancelJob,
-            lambda job_id, reason, by: cancel_job(job_id, reason, by=by),
-            "was asked to stop", asks=True, takes_reason=True,
+            "cancel", gettext_noop("Cancel"), "stop", "jobsaga.cancel_job", CancelJob,
+            lambda job_id, reason, by: cancel_job(job_id, reason, by=by), gettext_noop("was asked to stop"),
         ),
         Action(
-            "retry", "Retry", "retry", "jobsaga.retry_job", RetryJob,
-            lambda job_id, reason, by: retry_job(job_id, by=by), "is tried again",
+            "retry", gettext_noop("Retry"), "retry", "jobsaga.retry_job", RetryJob,
+            lambda job_id, reason, by: retry_job(job_id, reason, by=by), gettext_noop("is tried again"),
         ),
         Action(
-            "run", "Run now", "play", "jobsaga.run_job", RunJob,
-            lambda job_id, reason, by: run_job(job_id, by=by), "does not wait for its time any more",
+            "run", gettext_noop("Run now"), "play", "jobsaga.run_job", RunJob,
+            lambda job_id, reason, by: run_job(job_id, reason, by=by),
+            gettext_noop("does not wait for its time any more"),
         ),
         Action(
-            "finalize", "Remove", "trash", "jobsaga.finalize_job", FinalizeJob,
-            lambda job_id, reason, by: finalize_job(job_id, by=by), "was removed; its history is left", asks=True,
+            "finalize", gettext_noop("Remove"), "trash", "jobsaga.finalize_job", FinalizeJob,
+            lambda job_id, reason, by: finalize_job(job_id, reason, by=by),
+            gettext_noop("was removed; its history is left"),
         ),
     )
 }  # fmt: skip
@@ -110,14 +117,19 @@ def perform(
     With *expected_version* a job that has changed since someone looked at it is left alone.
     """
     outcome = Outcome()
-    for job_id in sorted(jobs)[:MOST]:
+    chosen = sorted(jobs)[:MOST]
+    known = scope.visible(alias, chosen)
+    for job_id in chosen:
+        if job_id not in known:
+            outcome.leave(job_id, "it is gone")
+            continue
         if expected_version is not None and (changed := _changed(alias, job_id, expected_version)):
             outcome.leave(job_id, changed)
             continue
         try:
             state = action.do(job_id, reason, by)
         except JobNotFound:
-            outcome.leave(job_id, "it is gone")
+            outcome.leave(job_id, _("it is gone"))
             continue
         if state.refused:
             outcome.leave(job_id, state.refused)
@@ -130,21 +142,26 @@ def sentences(action: Action, outcome: Outcome) -> Sequence[tuple[str, str]]:
     """The outcome in words, each with its level."""
     said = []
     if len(outcome.changed) == 1:
-        said.append(("success", f"The job {action.done}."))
+        said.append(("success", _("The job %(done)s.") % {"done": _(action.done)}))
     elif outcome.changed:
-        said.append(("success", f"{len(outcome.changed)} jobs: each {action.done}."))
+        said.append(
+            (
+                "success",
+                _("%(count)s jobs: each %(done)s.") % {"count": len(outcome.changed), "done": _(action.done)},
+            )
+        )
     for why, ids in outcome.left.items():
         whom = (
-            "Nothing was done"
+            _("Nothing was done")
             if outcome.left_count == 1 and not outcome.changed
-            else f"{len(ids)} left alone"
+            else _("%(count)s left alone") % {"count": len(ids)}
         )
         said.append(("warning", f"{whom}: {why}."))
     return said
 
 
 def _changed(alias: str, job_id: UUID, version: int) -> str:
-    row = JobSaga.objects.using(alias).filter(pk=job_id).values_list("version", "state").first()
+    row = scope.jobs(alias).filter(pk=job_id).values_list("version", "state").first()
     if row is None or row[0] == version:
         return ""
-    return f"it has changed since you looked, and is {look(row[1]).word} now"
+    return _("it has changed since you looked, and is %(state)s now") % {"state": look(row[1]).said}

@@ -7,6 +7,7 @@ since, and when to read itself again. Who may not see jobs is refused at the doo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,8 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings as site_settings
 
 from jobsaga.conf import settings
-from jobsaga.live import access
-from jobsaga.live.feed import AGAIN, WATCHED, Listener, feed
+from jobsaga.live import access, scope
+from jobsaga.live.feed import AGAIN, WATCHED, Listener, encoded, feed
 from jobsaga.live.tail import newest
 
 #: Seconds between two looks at whether the user may still see jobs.
@@ -40,6 +41,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         if not self._is_from_here() or not await self._may_see():
             await self.close(NOT_PERMITTED)
             return
+        self._listener.watched = await self._seen(())
         await self.accept()
         await feed.join(self._listener)
         self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._check())]
@@ -64,14 +66,27 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         except (ValueError, KeyError, TypeError, AttributeError):
             await self.close(NOT_UNDERSTOOD)
             return
-        self._listener.watched = watched
+        self._listener.watched = await self._seen(watched)
         if await database_sync_to_async(newest)(settings.DATABASE) > after:
             self._listener.tell(AGAIN)
         self._listener.tell({"t": "hello"})
 
+    async def _seen(self, jobs: Collection[UUID]) -> frozenset[UUID]:
+        """Those of the jobs that the user may see. Who does not see all is told of no others."""
+        user: Any = self._user
+
+        def find() -> tuple[frozenset[UUID], bool]:
+            with scope.seen_by(scope.Viewer(user)):
+                return frozenset(scope.visible(settings.DATABASE, jobs)), scope.sees_everything(
+                    settings.DATABASE
+                )
+
+        seen, self._listener.sees_everything = await database_sync_to_async(find)()
+        return seen
+
     async def _tell(self) -> None:
         while True:
-            await self.send_json(await self._listener.queue.get())
+            await self.send(text_data=encoded(await self._listener.queue.get()))
 
     async def _check(self) -> None:
         while True:
@@ -79,6 +94,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             if not await self._may_see():
                 await self.close(NOT_PERMITTED)
                 return
+            self._listener.watched = await self._seen(self._listener.watched)
 
     def _is_from_here(self) -> bool:
         """Whether a page of this very site opens it: a browser sends the user's cookie from any page. Behind a proxy
@@ -97,6 +113,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         if session is None or not session.session_key:
             return False
         store = import_module(site_settings.SESSION_ENGINE).SessionStore(session.session_key)
-        scope: Any = {"session": store}
-        user: Any = await get_user(scope)
+        found: Any = {"session": store}
+        user: Any = await get_user(found)
+        self._user = user
         return bool(await database_sync_to_async(lambda: user.is_active and user.has_perm(access.VIEW))())

@@ -13,6 +13,9 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Literal
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
 from jobsaga.live.wording import ago, number, span
 from jobsaga.sagas.states import JobStates
 
@@ -21,7 +24,7 @@ ORDER = {"error": 0, "warning": 1, "info": 2, "ok": 3}
 #: A saga host looks every second: what lies longer, nobody looks at.
 LATE = timedelta(seconds=10)
 START_WORKER = "manage.py runjobworker"
-ONE_FREE = "It starts when one is free."
+ONE_FREE = gettext_noop("It starts when one is free.")
 #: Silent for so many of its usual pauses, and at least so long: it may be stuck.
 STALLED_PAUSES, STALLED_AFTER = 5, timedelta(seconds=60)
 
@@ -81,60 +84,65 @@ def _scheduled(job: Any, around: Around) -> Iterator[Reason]:
     if job.due_at is None:
         return
     if job.due_at < around.now - LATE:
-        yield _nobody_looks(f"It was due {ago(job.due_at, around.now)}.", job.due_at)
+        yield _nobody_looks(_("It was due %(when)s.") % {"when": ago(job.due_at, around.now)}, job.due_at)
     else:
-        yield Reason("scheduled", "info", f"Starts {ago(job.due_at, around.now)}", since=job.due_at)
+        yield Reason(
+            "scheduled",
+            "info",
+            _("Starts %(when)s") % {"when": ago(job.due_at, around.now)},
+            since=job.due_at,
+        )
 
 
 def _waiting(job: Any, around: Around) -> Iterator[Reason]:
     since = job.queued_at
     if job.slot is not None:
         yield Reason(
-            "old-attempt", "info", "Its last attempt may still run",
-            "It starts again when that worker says the attempt has ended, or its lease is over.", since,
+            "old-attempt", "info", _("Its last attempt may still run"),
+            _("It starts again when that worker says the attempt has ended, or its lease is over."), since,
         )  # fmt: skip
     if not around.workers:
         yield Reason(
-            "no-worker", "error", f"No live worker runs {job.job_type}",
-            "" if around.registered else "Nor is a consumer of that name registered here.", since, START_WORKER,
+            "no-worker", "error", _("No live worker runs %(type)s") % {"type": job.job_type},
+            "" if around.registered else _("Nor is a consumer of that name registered here."), since, START_WORKER,
         )  # fmt: skip
     elif around.paused_at is not None:
-        by = f" by {around.paused_by}" if around.paused_by else ""
-        yield Reason(
-            "paused", "warning", f"{job.job_type} is paused{by}", around.pause_reason, around.paused_at
-        )
+        said = {"type": job.job_type, "who": around.paused_by}
+        title = _("%(type)s is paused by %(who)s") if around.paused_by else _("%(type)s is paused")
+        yield Reason("paused", "warning", title % said, around.pause_reason, around.paused_at)
     elif around.room <= 0:
         yield _no_room(job, around)
     elif job.slot is None and not around.ahead:
         waited = since is not None and since < around.now - LATE
         yield (
-            _nobody_looks("A slot is free and was not given to it.", since)
+            _nobody_looks(_("A slot is free and was not given to it."), since)
             if waited
-            else Reason("about-to-start", "ok", "A slot is free: it is about to start", since=since)
+            else Reason("about-to-start", "ok", _("A slot is free: it is about to start"), since=since)
         )
     if around.ahead:
-        jobs = (
-            "1 job of its type starts"
-            if around.ahead == 1
-            else f"{number(around.ahead)} jobs of its type start"
+        line = ngettext(
+            "1 job of its type starts before it", "%(count)s jobs of its type start before it", around.ahead
         )
-        yield Reason("in-line", "info", f"{jobs} before it")
+        yield Reason("in-line", "info", line % {"count": number(around.ahead)})
 
 
 def _no_room(job: Any, around: Around) -> Reason:
     until = around.override_until
-    more = (
-        f"It starts when one is free. Other limits hold {ago(until, around.now)} again."
-        if until
-        else ONE_FREE
-    )
+    more = _(ONE_FREE)
+    if until:
+        more += " " + _("Other limits hold again %(when)s.") % {"when": ago(until, around.now)}
     if around.global_limit is not None and around.held >= around.global_limit:
-        title = f"{around.held} of {around.global_limit} slots are taken, on all workers together"
-        return Reason("global-limit", "info", title, more, job.queued_at)
-    workers = "its worker" if around.workers == 1 else f"its {around.workers} workers"
-    slots = "The slot" if around.capacity == 1 else f"All {around.capacity} slots"
-    title = f"{slots} of {workers} {'is' if around.capacity == 1 else 'are'} taken"
-    return Reason("no-slot", "info", title, more, job.queued_at)
+        title = _("%(held)s of %(limit)s slots are taken, on all workers together")
+        said = {"held": around.held, "limit": around.global_limit}
+        return Reason("global-limit", "info", title % said, more, job.queued_at)
+    if around.capacity == 1:
+        title = _("The slot of its worker is taken")
+    elif around.workers == 1:
+        title = _("All %(slots)s slots of its worker are taken")
+    else:
+        title = _("All %(slots)s slots of its %(workers)s workers are taken")
+    said = {"slots": around.capacity, "workers": around.workers}
+    return Reason("no-slot", "info", title % said, more, job.queued_at)
 
 
 def _starting(job: Any, around: Around) -> Iterator[Reason]:
@@ -142,8 +150,9 @@ def _starting(job: Any, around: Around) -> Iterator[Reason]:
     sent = around.attempt_created_at
     if sent is not None and around.received_at is None:
         late = sent < around.now - around.heartbeat_interval
-        title = f"Sent to {around.worker or 'its worker'} {ago(sent, around.now)}"
-        detail = "The worker has not taken it yet; after 15 s it goes to another." if late else ""
+        said = {"worker": around.worker or _("its worker"), "when": ago(sent, around.now)}
+        detail = _("The worker has not taken it yet; after 15 s it goes to another.") if late else ""
+        title = _("Sent to %(worker)s %(when)s") % said
         yield Reason("sent", "warning" if late else "info", title, detail, sent)
 
 
@@ -156,8 +165,9 @@ def _running(job: Any, around: Around) -> Iterator[Reason]:
     usual = timedelta(seconds=median(pauses))
     silent = around.now - job.progress_at
     if silent > max(STALLED_PAUSES * usual, STALLED_AFTER):
-        detail = f"It usually says something every {span(usual)}."
-        yield Reason("stalled", "warning", f"No progress for {span(silent)}", detail, job.progress_at)
+        detail = _("It usually says something every %(span)s.") % {"span": span(usual)}
+        title = _("No progress for %(span)s") % {"span": span(silent)}
+        yield Reason("stalled", "warning", title, detail, job.progress_at)
 
 
 def _worker_is_well(job: Any, around: Around) -> Iterator[Reason]:
@@ -168,49 +178,66 @@ def _worker_is_well(job: Any, around: Around) -> Iterator[Reason]:
     silent = around.now - heard
     if lease <= around.now:
         yield Reason(
-            "worker-lost", "error", f"{around.worker} was lost",
-            f"It was heard of last {ago(heard, around.now)}. The job goes on elsewhere.", heard,
+            "worker-lost", "error", _("%(worker)s was lost") % {"worker": around.worker},
+            _("It was heard of last %(when)s. The job goes on elsewhere.") % {"when": ago(heard, around.now)}, heard,
         )  # fmt: skip
     elif silent > 2 * around.heartbeat_interval:
         yield Reason(
-            "worker-silent", "warning", f"{around.worker} is silent since {span(silent)}",
-            f"If it stays so, the job goes on elsewhere {ago(lease, around.now)}.", heard,
+            "worker-silent", "warning",
+            _("%(worker)s is silent since %(span)s") % {"worker": around.worker, "span": span(silent)},
+            _("If it stays so, the job goes on elsewhere %(when)s.") % {"when": ago(lease, around.now)}, heard,
         )  # fmt: skip
 
 
 def _retrying(job: Any, around: Around) -> Iterator[Reason]:
-    failed = (job.fault or {}).get("message") or job.reason
+    failed = _failed_with(job) or job.reason
     if job.due_at is not None and job.due_at < around.now - LATE:
-        yield _nobody_looks(f"Its retry was due {ago(job.due_at, around.now)}.", job.due_at)
+        yield _nobody_looks(
+            _("Its retry was due %(when)s.") % {"when": ago(job.due_at, around.now)}, job.due_at
+        )
         return
-    when = ago(job.due_at, around.now) if job.due_at else "soon"
-    yield Reason("retry", "warning", f"Tries again {when}", str(failed), job.faulted_at)
+    when = ago(job.due_at, around.now) if job.due_at else _("soon")
+    yield Reason("retry", "warning", _("Tries again %(when)s") % {"when": when}, str(failed), job.faulted_at)
+
+
+def _failed_with(job: Any) -> str:
+    """The last error in words. A list reads no more of it, and must not read each of them by itself."""
+    known = job.failed_with if hasattr(job, "failed_with") else (job.fault or {}).get("message")
+    return str(known or "")
 
 
 def _canceling(job: Any, around: Around) -> Iterator[Reason]:
     yield from _worker_is_well(job, around)
-    by = f" by {job.cancel_requested_by}" if job.cancel_requested_by else ""
-    by_when = f"It is ended by force {ago(job.due_at, around.now)}." if job.due_at else ""
+    by = job.cancel_requested_by
+    title = _("Asked to stop by %(who)s") % {"who": by} if by else _("Asked to stop")
+    by_when = (
+        _("It is ended by force %(when)s.") % {"when": ago(job.due_at, around.now)} if job.due_at else ""
+    )
     yield Reason(
-        "cancel-asked", "warning", f"Asked to stop{by}", " ".join(filter(None, (job.cancel_reason, by_when))),
+        "cancel-asked", "warning", title, " ".join(filter(None, (job.cancel_reason, by_when))),
         job.cancel_requested_at,
     )  # fmt: skip
 
 
 def _faulted(job: Any, around: Around) -> Iterator[Reason]:
-    tries = f"It failed {job.retry_attempt + 1} times" if job.retry_attempt else "It failed"
-    detail = "and is not tried again by itself. A retry goes on from its saved state."
+    tries = (
+        _("It failed %(count)s times") % {"count": job.retry_attempt + 1}
+        if job.retry_attempt
+        else _("It failed")
+    )
+    detail = _("and is not tried again by itself. A retry goes on from its saved state.")
     yield Reason("faulted", "error", tries, detail, job.faulted_at)
 
 
 def _canceled(job: Any, around: Around) -> Iterator[Reason]:
-    by = f" by {job.cancel_requested_by}" if job.cancel_requested_by else ""
-    yield Reason("canceled", "info", f"Canceled{by}", job.cancel_reason or job.reason, job.finished_at)
+    by = job.cancel_requested_by
+    title = _("Canceled by %(who)s") % {"who": by} if by else _("Canceled")
+    yield Reason("canceled", "info", title, job.cancel_reason or job.reason, job.finished_at)
 
 
 def _nobody_looks(what: str, since: datetime | None) -> Reason:
     return Reason(
-        "saga-host-silent", "error", "No saga host seems to work", what, since,
+        "saga-host-silent", "error", _("No saga host seems to work"), what, since,
         f"{START_WORKER}, or with --sagas-only",
     )  # fmt: skip
 

@@ -8,8 +8,10 @@ does not keep up is told to read the page again, which is always the truth.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +41,8 @@ class Listener:
     """One who looks: what they watch, and what they have not taken yet."""
 
     watched: frozenset[UUID] = frozenset()
+    #: Whether they may be told of jobs that they do not watch.
+    sees_everything: bool = False
     queue: asyncio.Queue[dict[str, Any]] = field(default_factory=lambda: asyncio.Queue(QUEUE))
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -49,6 +53,22 @@ class Listener:
             while not self.queue.empty():
                 self.queue.get_nowait()
             self.queue.put_nowait(AGAIN)
+
+
+class Encoder:
+    """A message as text, made once for all who are told the same."""
+
+    def __init__(self) -> None:
+        self._last: deque[tuple[dict[str, Any], str]] = deque(maxlen=8)
+
+    def __call__(self, message: dict[str, Any]) -> str:
+        """As JSON."""
+        for known, text in self._last:
+            if known is message:
+                return text
+        text = json.dumps(message)
+        self._last.append((message, text))
+        return text
 
 
 class Reader:
@@ -113,7 +133,7 @@ class Feed:
                 happened, changed = await _in_thread(reader.round, watched)
                 self.cursor = reader.tail.cursor
                 if changed:
-                    self._tell({"t": "patch", "jobs": changed})
+                    self._tell_of(changed)
                 if happened:
                     self._tell({**AGAIN, "cursor": self.cursor})
             except Exception:
@@ -121,6 +141,17 @@ class Feed:
                 begun = False
                 await asyncio.sleep(AFTER_ERROR)
             await asyncio.sleep(self.interval)
+
+    def _tell_of(self, changed: list[dict[str, Any]]) -> None:
+        """What looks different now, to each who may see it: the same message to all who see everything."""
+        whole = {"t": "patch", "jobs": changed}
+        for listener in self._listeners:
+            if listener.sees_everything:
+                listener.tell(whole)
+                continue
+            known = {str(job_id) for job_id in listener.watched}
+            if seen := [job for job in changed if job["id"] in known]:
+                listener.tell({"t": "patch", "jobs": seen})
 
     def _tell(self, message: dict[str, Any]) -> None:
         for listener in self._listeners:
@@ -139,3 +170,4 @@ async def _in_thread(call: Callable[..., Any], *args: Any) -> Any:
 
 
 feed = Feed()
+encoded = Encoder()

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from jobsaga.consumers import JobConsumerDefinition
 from jobsaga.payload import json_schema
 
@@ -91,7 +93,7 @@ def read(fields: list[Field], posted: Mapping[str, str]) -> dict[str, Any] | Non
             if each.required:
                 message[each.name] = None
         elif not each.text:
-            each.problem = "is needed"
+            each.problem = _("is needed")
         else:
             try:
                 message[each.name] = each.value()

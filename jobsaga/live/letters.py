@@ -1,4 +1,6 @@
-"""Dead letters: read them, hand them in again, or throw them away."""
+"""Dead letters: read them, hand them in again, or throw them away. Who did it and why is kept, in the history of the
+job, or else in that of the job types.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,16 @@ from typing import Any
 import msgspec
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from jobsaga.conf import settings
-from jobsaga.live import access, shell
+from jobsaga.live import access, scope, shell
 from jobsaga.live.steering import back, tell
 from jobsaga.messages import decode
-from jobsaga.models import DeadLetter, JobHistory
+from jobsaga.models import DeadLetter, JobHistory, JobTypeHistory
 from jobsaga.store.transactions import begin
-from jobsaga.transport import default_transport
+from jobsaga.transport import client_transport
 from jobsaga.transport.base import SAGA
 
 logger = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ def letters(request: HttpRequest) -> dict[str, Any]:
     """The newest dead letters; before a number the older ones."""
     if not access.may(request, VIEW):
         raise PermissionDenied
-    rows = DeadLetter.objects.using(settings.DATABASE).order_by("-id")
+    rows = scope.of_jobs(DeadLetter.objects.using(settings.DATABASE), settings.DATABASE).order_by("-id")
     before = request.GET.get("before", "")
     if before.isdecimal() and len(before) < 19:
         rows = rows.filter(id__lt=int(before))
@@ -42,6 +45,7 @@ def letters(request: HttpRequest) -> dict[str, Any]:
 
 
 @require_POST
+@shell.scoped
 def settle(request: HttpRequest, letter_id: int, verb: str) -> HttpResponseBase:
     """Replay or discard one."""
     if (refused := access.refusal(request)) is not None:
@@ -50,30 +54,38 @@ def settle(request: HttpRequest, letter_id: int, verb: str) -> HttpResponseBase:
         raise Http404(f"There is no action {verb}.")
     if not access.may(request, PERMISSIONS[verb]):
         raise PermissionDenied
-    level, text = _settle(letter_id, verb, request.user.get_username()[:200])
+    level, text = _settle(letter_id, verb, access.name_of(request), access.reason_of(request))
     tell(request, level, text)
     return back(request, shell.go(request, "letters"))
 
 
-def _settle(letter_id: int, verb: str, by: str) -> tuple[str, str]:
+def _settle(letter_id: int, verb: str, by: str, reason: str) -> tuple[str, str]:
     """In one transaction: the letter goes, and with a replay its message is on its way again."""
     alias = settings.DATABASE
     with begin(alias):
-        rows = DeadLetter.objects.using(alias).filter(pk=letter_id)
+        rows = scope.of_jobs(DeadLetter.objects.using(alias), alias).filter(pk=letter_id)
         letter = rows.select_for_update().first()
         if letter is None:
-            return "warning", "Nothing was done: somebody else has settled it."
+            return "warning", _("Nothing was done: somebody else has settled it.")
         if verb == "replay":
             try:
                 message = decode(letter.body, "saga")
-            except msgspec.DecodeError as error:
-                return "warning", f"Nothing was done: it still cannot be read: {error}."
-            default_transport().send([(SAGA, message)])
-        if letter.job_id:
-            JobHistory.objects.using(alias).create(
-                job_id=letter.job_id, at=shell.now(), kind=f"DeadLetter{verb.title()}", actor=by,
-                message=letter.reason[:1000],
-            )  # fmt: skip
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                return "warning", _("Nothing was done: it still cannot be read: %(why)s.") % {"why": error}
+            client_transport().send([(SAGA, message)])
+        _remember(alias, letter, f"DeadLetter{verb.title()}", by, reason)
         rows.delete()
     logger.info("Dead letter %s: %s by %s", letter_id, verb, by)
-    return "success", "It was handed in again." if verb == "replay" else "It was thrown away."
+    return "success", _("It was handed in again.") if verb == "replay" else _("It was thrown away.")
+
+
+def _remember(alias: str, letter: DeadLetter, kind: str, by: str, reason: str) -> None:
+    """Who did it and why, and what the letter had said."""
+    at, said = shell.now(), letter.reason[:1000]
+    if letter.job_id:
+        JobHistory.objects.using(alias).create(
+            job_id=letter.job_id, at=at, kind=kind, actor=by, message=reason, data={"dead_letter": said}
+        )
+    else:
+        message = f"{reason} ({said})" if reason else said
+        JobTypeHistory.objects.using(alias).create(at=at, kind=kind, actor=by, message=message)

@@ -7,20 +7,22 @@ from typing import NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
 from jobsaga.client import override_job_limit, pause_job_type, resume_job_type, revert_job_limit
 from jobsaga.exceptions import InvalidMessage, UnknownJobType
 from jobsaga.live import access, shell
-from jobsaga.live.steering import LONGEST_REASON, back, tell
+from jobsaga.live.steering import back, tell
 
 PAUSE, LIMIT = "jobsaga.pause_job_type", "jobsaga.limit_job_type"
 #: Permission, and what is said afterwards: it is asked of the saga hosts, who do it in a moment.
 VERBS = {
-    "pause": (PAUSE, "No more jobs of this type are started; those that run go on."),
-    "resume": (PAUSE, "Jobs of this type are started again."),
-    "limit": (LIMIT, "The limits are changed for a while."),
-    "revert": (LIMIT, "The limits are as the workers have announced them."),
+    "pause": (PAUSE, gettext_noop("No more jobs of this type are started; those that run go on.")),
+    "resume": (PAUSE, gettext_noop("Jobs of this type are started again.")),
+    "limit": (LIMIT, gettext_noop("The limits are changed for a while.")),
+    "revert": (LIMIT, gettext_noop("The limits are as the workers have announced them.")),
 }
 LARGEST = 100_000
 DURATIONS = ((30, "30 min"), (120, "2 h"), (480, "8 h"), (1440, "1 day"))
@@ -43,14 +45,13 @@ def steer(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
     permission, done = VERBS[verb]
     if not access.may(request, permission):
         raise PermissionDenied
-    reason = request.POST.get("reason", "").replace("\0", "").strip()[:LONGEST_REASON]
-    asked = Asked(request.user.get_username()[:200], reason)
+    asked = Asked(access.name_of(request), access.reason_of(request))
     try:
         _ask(request, name, verb, asked)
     except (UnknownJobType, InvalidMessage) as error:
-        tell(request, "warning", f"Nothing was done: {error}")
+        tell(request, "warning", _("Nothing was done: %(why)s") % {"why": error})
     else:
-        tell(request, "success", done)
+        tell(request, "success", _(done))
     return back(request, shell.go(request, "type", name))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.utils import formats
+from django.utils.translation import gettext as _
+
 from jobsaga.live.wording import coarse, number
 from jobsaga.sagas import samples
 from jobsaga.sagas.states import JobStates
@@ -35,12 +38,14 @@ def pace(job: Any, now: datetime) -> Pace | None:
 def left(job: Any, now: datetime) -> str:
     """``about 5 min left``; nothing where that is not known."""
     known = pace(job, now)
-    return f"about {coarse(known.end - now)} left" if known and known.end and known.end > now else ""
+    if known is None or known.end is None or known.end <= now:
+        return ""
+    return _("about %(span)s left") % {"span": coarse(known.end - now)}
 
 
 def speed(rate: float) -> str:
     """A rate as people read it: per second, or per minute or hour where that is less than one."""
     for factor, unit in ((1, "s"), (60, "min"), (3600, "h")):
         if rate * factor >= 1:
-            return f"{number(round(rate * factor, 1))} per {unit}"
-    return f"{rate * 86400:.1f} per day"
+            return _("%(count)s per %(unit)s") % {"count": number(round(rate * factor, 1)), "unit": unit}
+    return _("%(count)s per day") % {"count": formats.number_format(round(rate * 86400, 1), 1)}

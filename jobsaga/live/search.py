@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
+from django.utils.translation import gettext as _
+
 from jobsaga.exceptions import near_matches
 from jobsaga.live.wording import JOB_LOOKS
 from jobsaga.sagas.states import ACTIVE_JOB_STATES, ENDED_JOB_STATES, STORED_JOB_STATES, JobStates
@@ -84,7 +86,9 @@ class _Reader:
             return Term(key, value)
         check = QUALIFIERS.get(key)
         if check is None:
-            self.problems.append(f"There is no {key}: to search by. {_suggestion(key)}")
+            self.problems.append(
+                _("There is no %(key)s: to search by.") % {"key": key} + f" {_suggestion(key)}"
+            )
             return None
         term = check(key, value)
         if isinstance(term, str):
@@ -96,7 +100,9 @@ class _Reader:
 def parse(text: str) -> Search:
     """The terms of *text*; what makes no sense becomes a problem."""
     if len(text) > LONGEST:
-        return Search(text[:LONGEST], (), (f"Only {LONGEST} characters can be searched for.",))
+        return Search(
+            text[:LONGEST], (), (_("Only %(count)s characters can be searched for.") % {"count": LONGEST},)
+        )
     reader = _Reader()
     terms: list[Term | None] = []
     for match in TOKEN.finditer(text):
@@ -105,7 +111,7 @@ def parse(text: str) -> Search:
         if key:
             terms.append(reader.read(_key(key), plain if quoted is None else quoted))
         elif value is None:
-            reader.problems.append('A quotation mark " has no partner.')
+            reader.problems.append(_('A quotation mark " has no partner.'))
         else:
             terms.append(Term("text", value) if value else None)
     return Search(text.strip(), tuple(filter(None, terms)), tuple(reader.problems))
@@ -165,29 +171,41 @@ Check = Callable[[str, str], "Term | str"]
 
 
 def _anything(key: str, value: str) -> Term | str:
-    return Term(key, value) if value else f"{key}: needs a value."
+    return Term(key, value) if value else _("%(key)s: needs a value.") % {"key": key}
 
 
 def _states(key: str, value: str) -> Term | str:
     named = [each for each in value.split(",") if each]
     unknown = [each for each in named if each.casefold() not in STATES]
     if not named:
-        return f"{key}: needs a value."
+        return _("%(key)s: needs a value.") % {"key": key}
     if not unknown:
         return Term(key, value)
     near = near_matches(unknown[0], STATES)
-    hint = f"Did you mean {near[0]}?" if near else f"States are: {', '.join(sorted(STATES))}."
-    return f"{unknown[0]!r} is no state. {hint}"
+    hint = (
+        _("Did you mean %(what)s?") % {"what": near[0]}
+        if near
+        else _("States are: %(states)s.") % {"states": ", ".join(sorted(STATES))}
+    )
+    return _("%(what)s is no state.") % {"what": repr(unknown[0])} + f" {hint}"
 
 
 def _count(key: str, value: str) -> Term | str:
     fits = COMPARED.fullmatch(value)
-    return Term(key, value) if fits else f"{key}: takes a number, as in {key}:>1, not {value!r}."
+    wrong = _("%(key)s: takes a number, as in %(key)s:>1, not %(value)s.") % {
+        "key": key,
+        "value": repr(value),
+    }
+    return Term(key, value) if fits else wrong
 
 
 def _lasts(key: str, value: str) -> Term | str:
     fits = LASTS.fullmatch(value)
-    return Term(key, value) if fits else f"{key}: takes a duration, as in {key}:>2h, not {value!r}."
+    wrong = _("%(key)s: takes a duration, as in %(key)s:>2h, not %(value)s.") % {
+        "key": key,
+        "value": repr(value),
+    }
+    return Term(key, value) if fits else wrong
 
 
 def _when(key: str, value: str) -> Term | str:
@@ -197,25 +215,30 @@ def _when(key: str, value: str) -> Term | str:
         days = [_day(each, UTC) for each in value.split("..", 1) if each]
     except ValueError:
         days = []
-    example = f"{key}:<24h, {key}:2026-11-01 or {key}:2026-11-01..2026-11-05"
-    return Term(key, value) if days else f"{key}: takes a time, as in {example}, not {value!r}."
+    wrong = _("%(key)s: takes a time, as in %(examples)s, not %(value)s.")
+    examples = f"{key}:<24h, {key}:2026-11-01, {key}:2026-11-01..2026-11-05"
+    return Term(key, value) if days else wrong % {"key": key, "examples": examples, "value": repr(value)}
 
 
 def _id(key: str, value: str) -> Term | str:
     fits = re.fullmatch(r"[0-9A-Fa-f-]{4,36}", value)
-    return Term(key, value) if fits else f"{key}: takes an id, or at least 4 of its first or last digits."
+    return (
+        Term(key, value)
+        if fits
+        else _("%(key)s: takes an id, or at least 4 of its first or last digits.") % {"key": key}
+    )
 
 
 #: What can be searched by, and how its value is checked.
 QUALIFIERS: dict[str, Check] = {
     "state": _states, "type": _anything, "id": _id, "worker": _anything, "attempts": _count,
-    "priority": _count, "reason": _anything, "error": _anything, "by": _anything, "age": _lasts, "run": _lasts,
-    "submitted": _when, "finished": _when,
+    "priority": _count, "title": _anything, "reason": _anything, "error": _anything, "by": _anything,
+    "age": _lasts, "run": _lasts, "submitted": _when, "finished": _when,
 }  # fmt: skip
 
 
 def _suggestion(key: str) -> str:
     near = near_matches(key, [*QUALIFIERS, "prop.NAME"])
     if near:
-        return f"Did you mean {near[0]}:?"
-    return f"There are {', '.join(f'{each}:' for each in QUALIFIERS)} and prop.NAME:."
+        return _("Did you mean %(what)s?") % {"what": f"{near[0]}:"}
+    return _("There are %(keys)s and prop.NAME:.") % {"keys": ", ".join(f"{each}:" for each in QUALIFIERS)}

@@ -16,23 +16,25 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext_noop
 
 from jobsaga.conf import settings
-from jobsaga.live import access
+from jobsaga.live import access, scope, zones
 from jobsaga.live.queries.filters import Asking
 from jobsaga.live.tail import newest
+from jobsaga.live.words import for_script
 from jobsaga.store.django import database_now
 
 #: The pages of the navigation: address, word and sign.
 PAGES = (
-    ("now", "Now", "now"),
-    ("jobs", "Jobs", "jobs"),
-    ("types", "Job types", "types"),
-    ("workers", "Workers", "workers"),
-    ("schedules", "Schedules", "schedules"),
-    ("failures", "Failures", "failures"),
-    ("activity", "Activity", "activity"),
-    ("health", "Health", "health"),
+    ("now", gettext_noop("Now"), "now"),
+    ("jobs", gettext_noop("Jobs"), "jobs"),
+    ("types", gettext_noop("Job types"), "types"),
+    ("workers", gettext_noop("Workers"), "workers"),
+    ("schedules", gettext_noop("Schedules"), "schedules"),
+    ("failures", gettext_noop("Failures"), "failures"),
+    ("activity", gettext_noop("Activity"), "activity"),
+    ("health", gettext_noop("Health"), "health"),
 )
 #: Where the socket is, below the site's root; and how often a page without one reads itself again, in seconds.
 SOCKET = "ws/jobsaga/"
@@ -55,17 +57,31 @@ def page(template: str, active: str) -> Callable[[View], Respond]:
             refused = access.refusal(request)
             if refused is not None:
                 return refused
-            around = shell(request, active)  # first: its cursor must not be newer than what the page shows
-            found = view(request, **kwargs)
-            if isinstance(found, HttpResponseBase):
-                return found
-            context = {**around, **found}
-            status = context.pop("status", 200)
-            return guarded(TemplateResponse(request, f"jobsaga/live/{template}.html", context, status=status))
+            with zones.as_chosen(request), scope.seen_by(access.viewer(request)):
+                around = shell(request, active)  # first: its cursor must be no newer than what is shown
+                found = view(request, **kwargs)
+                if isinstance(found, HttpResponseBase):
+                    return found
+                context = {**around, **found}
+                status = context.pop("status", 200)
+                answer = TemplateResponse(request, f"jobsaga/live/{template}.html", context, status=status)
+                answer.render()  # here, where the time zone is the viewer's
+            return guarded(answer)
 
         return respond
 
     return decorate
+
+
+def scoped(view: Respond) -> Respond:
+    """A view that is no page, and reads and changes only what its user sees."""
+
+    @wraps(view)
+    def respond(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        with scope.seen_by(access.viewer(request)):
+            return view(request, **kwargs)
+
+    return respond
 
 
 def shell(request: HttpRequest, active: str) -> dict[str, Any]:
@@ -85,7 +101,9 @@ def shell(request: HttpRequest, active: str) -> dict[str, Any]:
         "may_submit": access.may(request, "jobsaga.submit_job"),
         "may_see_payload": access.may(request, access.PAYLOAD),
         "now": now(),
-        "zone": timezone.get_current_timezone_name(),
+        "zone": str(zones.chosen(request) or ""),
+        "words": for_script(),
+        "site_zone": zones.of_site(),
     }
 
 

@@ -13,20 +13,19 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.http.response import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from jobsaga.conf import settings
-from jobsaga.live import access, shell
+from jobsaga.live import access, scope, shell
 from jobsaga.live.actions import ACTIONS, MOST, Action, perform, sentences
 from jobsaga.live.queries import jobs as job_lists
 from jobsaga.live.queries import types as type_queries
 from jobsaga.live.search import parse
-from jobsaga.models import JobSaga
-
-LONGEST_REASON = 1000
 
 
 @require_POST
+@shell.scoped
 def do(request: HttpRequest, job_id: UUID, verb: str) -> HttpResponseBase:
     """One action on one job, if it is still as it was shown."""
     action, refused = _action(request, verb)
@@ -34,7 +33,7 @@ def do(request: HttpRequest, job_id: UUID, verb: str) -> HttpResponseBase:
         return refused
     version = request.POST.get("expected_version", "")
     outcome = perform(
-        action, [job_id], by=_by(request), reason=_reason(request), alias=settings.DATABASE,
+        action, [job_id], by=access.name_of(request), reason=access.reason_of(request), alias=settings.DATABASE,
         expected_version=int(version) if version.isdecimal() else None,
     )  # fmt: skip
     _tell(request, action, outcome)
@@ -42,6 +41,7 @@ def do(request: HttpRequest, job_id: UUID, verb: str) -> HttpResponseBase:
 
 
 @require_POST
+@shell.scoped
 def do_many(request: HttpRequest) -> HttpResponseBase:
     """One action on the jobs that were selected, or on all that a search finds; first a page that asks."""
     action, refused = _action(request, request.POST.get("verb", ""))
@@ -50,14 +50,16 @@ def do_many(request: HttpRequest) -> HttpResponseBase:
     text = request.POST.get("q", "")
     ids, more = _chosen(request, text)
     if not ids:
-        messages.warning(request, "No job was selected.", fail_silently=True)
+        messages.warning(request, _("No job was selected."), fail_silently=True)
         return back(request, shell.go(request, "jobs"))
     if request.POST.get("sure") != "yes":
         return _ask(request, action, ids, text, more=more)
     _tell(
         request,
         action,
-        perform(action, ids, by=_by(request), reason=_reason(request), alias=settings.DATABASE),
+        perform(
+            action, ids, by=access.name_of(request), reason=access.reason_of(request), alias=settings.DATABASE
+        ),
     )
     return back(request, shell.go(request, "jobs"))
 
@@ -80,7 +82,7 @@ def _chosen(request: HttpRequest, text: str) -> tuple[list[UUID], bool]:
         return [each for each in map(_uuid, request.POST.getlist("job")) if each][:MOST], False
     known = type_queries.read(settings.DATABASE, shell.now(), waiting=False)
     rows = job_lists.matching(
-        parse(text), shell.asking(known.names, shell.now()), JobSaga.objects.using(settings.DATABASE)
+        parse(text), shell.asking(known.names, shell.now()), scope.jobs(settings.DATABASE)
     )
     ids = list(rows.order_by("id").values_list("id", flat=True)[: MOST + 1])
     return ids[:MOST], len(ids) > MOST
@@ -115,14 +117,6 @@ def _next(request: HttpRequest, otherwise: str) -> str:
     wanted = request.POST.get("next", "")
     here = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if wanted and here else otherwise
-
-
-def _by(request: HttpRequest) -> str:
-    return request.user.get_username()[:200]
-
-
-def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "").replace("\0", "").strip()[:LONGEST_REASON]
 
 
 def _uuid(text: str) -> UUID | None:

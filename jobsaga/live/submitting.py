@@ -9,12 +9,13 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.http.response import HttpResponseRedirect
+from django.utils.translation import gettext as _
 
 from jobsaga.client import submit_job
 from jobsaga.conf import settings
 from jobsaga.consumers import JobConsumerDefinition, consumers
 from jobsaga.exceptions import InvalidMessage, UnknownJobType
-from jobsaga.live import access, forms, shell
+from jobsaga.live import access, forms, scope, shell
 from jobsaga.live.steering import tell
 from jobsaga.models import JobSaga
 
@@ -49,13 +50,13 @@ def _submitted(
         try:
             job_id = submit_job(
                 definition.type_name, message, priority=_priority(context["priority"]),
-                properties=source.properties if source else None, submitted_by=request.user.get_username()[:200],
+                properties=source.properties if source else None, submitted_by=access.name_of(request),
             )  # fmt: skip
         except InvalidMessage as error:
             if not forms.blame(fields, error.path, error.problem):
                 context["problem"] = str(error)
         else:
-            tell(request, "success", "The job was submitted.")
+            tell(request, "success", _("The job was submitted."))
             return HttpResponseRedirect(shell.go(request, "job", job_id))
     return {**context, "source": source, "status": 422}
 
@@ -76,7 +77,7 @@ def _source(request: HttpRequest, name: str) -> JobSaga | None:
         key = UUID(wanted)
     except ValueError:
         return None
-    return JobSaga.objects.using(settings.DATABASE).filter(pk=key, job_type=name).first()
+    return scope.jobs(settings.DATABASE).filter(pk=key, job_type=name).first()
 
 
 def _priority(text: str) -> int:

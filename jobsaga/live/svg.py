@@ -73,6 +73,50 @@ def _segments(each: Stretch, at: object) -> Iterable[Segment]:
         yield Segment(each.tone, min(at(each.started), WIDTH - width), width)
 
 
+SPARK_WIDTH, SPARK_HEIGHT = 5, 20
+#: How high a run is whose duration is not known.
+UNKNOWN = 0.35
+
+
+class Run(NamedTuple):
+    """One run that has ended, or goes on: its tone, and how long it took."""
+
+    tone: str
+    duration: timedelta | None
+
+
+def heights(runs: Sequence[Run]) -> list[float]:
+    """How high each run stands, in parts of the longest; never too low to be seen."""
+    longest = max((each.duration for each in runs if each.duration), default=None)
+    if not longest:
+        return [UNKNOWN] * len(runs)
+    return [UNKNOWN if each.duration is None else max(0.15, each.duration / longest) for each in runs]
+
+
+def sparkline(runs: Sequence[Run], title: str) -> SafeString:
+    """The last runs as small bars, the oldest first: how long by their height, how they ended by their tone."""
+    tall = [round(SPARK_HEIGHT * height, 1) for height in heights(runs)]
+    bars = [
+        (f"col {each.tone}", number * (SPARK_WIDTH + 1), SPARK_HEIGHT - high, SPARK_WIDTH, high)
+        for number, (each, high) in enumerate(zip(runs, tall, strict=True))
+    ]
+    return format_html(
+        '<svg class="spark" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" aria-label="{2}">{3}</svg>',
+        max(1, len(runs) * (SPARK_WIDTH + 1) - 1), SPARK_HEIGHT, title,
+        format_html_join("", '<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="1"/>', bars),
+    )  # fmt: skip
+
+
+def tower(tone: str, height: float) -> SafeString:
+    """One run as a bar of its own, for a link around it."""
+    tall = round(28 * height, 1)
+    return format_html(
+        '<svg class="tower" viewBox="0 0 14 28" width="14" height="28" aria-hidden="true" focusable="false">'
+        '<rect class="col {}" x="2" y="{}" width="10" height="{}" rx="2"/></svg>',
+        tone, 28 - tall, tall,
+    )  # fmt: skip
+
+
 class Column(NamedTuple):
     """One bar of a chart: its parts from the bottom up, as (tone, height), and what it says."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from jobsaga.live import letters, limits, steering, submitting, views
+from jobsaga.live import letters, limits, steering, submitting, views, zones
 
 app_name = "jobsaga_live"
 
@@ -37,6 +37,7 @@ def addresses(wrap: Callable[[Any], Any] = lambda view: view) -> list[URLPattern
         path("schedules/", wrap(views.schedules), name="schedules"),
         path("failures/", wrap(views.failures), name="failures"),
         path("activity/", wrap(views.activity), name="activity"),
+        path("zone/", wrap(zones.choose), name="zone"),
         path("health/", wrap(views.health), name="health"),
     ]
 

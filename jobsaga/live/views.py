@@ -9,11 +9,13 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.http.response import HttpResponseRedirect
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
 from jobsaga.live import access, queries, shell, svg
 from jobsaga.live.actions import ACTIONS, buttons
+from jobsaga.live.compare import compare
 from jobsaga.live.explain import explain
 from jobsaga.live.limits import DURATIONS, LIMIT, PAUSE
 from jobsaga.live.queries import activity as activity_queries
@@ -30,7 +32,6 @@ from jobsaga.live.queries import workers as worker_queries
 from jobsaga.live.search import PREFIX, STATES, Search, by_error, by_type, parse
 from jobsaga.live.wording import attempt_look
 from jobsaga.models import JobAttemptSaga
-from jobsaga.store.lookup import jobs_like
 
 
 @shell.page("now", "now")
@@ -49,6 +50,7 @@ def now(request: HttpRequest) -> dict[str, Any]:
     return {"page": found, "chart": chart, "ended": ended, "now": found.now, "counted": queries.COUNTED}
 
 
+@shell.scoped
 def find(request: HttpRequest) -> HttpResponseBase:
     """Go to the job whose id was typed, or search for what it was."""
     refused = access.refusal(request)
@@ -60,10 +62,8 @@ def find(request: HttpRequest) -> HttpResponseBase:
         return HttpResponseRedirect(shell.go(request, "job", found))
     except ValueError:
         pass
-    try:
-        matches = list(jobs_like(settings.DATABASE, text, 2))
-    except ValueError:
-        matches = []
+    search = parse(f"id:{text}")
+    matches = jobs_queries.page(search, shell.asking((), shell.now()), size=2, with_message=False).jobs
     if len(matches) == 1:
         return HttpResponseRedirect(shell.go(request, "job", matches[0].id))
     return HttpResponseRedirect(f"{shell.go(request, 'jobs')}?{urlencode({'q': text})}")
@@ -107,6 +107,8 @@ def job(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
     return {
         "page": found, "job": stored, "job_id": job_id, "now": at,
         "lanes": list(zip(found.attempts, lanes, strict=True)),
+        "compared": compare(found.attempts, request.GET.get("left", ""), request.GET.get("right", "")),
+        "asked_to_compare": "left" in request.GET,
         "errors": [(n, each) for n, each in enumerate(found.attempts, start=1) if each.fault],
         "meaning": schedule_queries.meaning(stored) if stored and recurs else "",
         "next_runs": schedule_queries.next_runs(stored, at) if stored and recurs else [],
@@ -125,7 +127,8 @@ def types(request: HttpRequest) -> dict[str, Any]:
     for name, pace in pace_queries.paces(settings.DATABASE).items():
         if name in known.lines:
             known.lines[name].pace = pace
-    return {"lines": [known.lines[name] for name in known.names], "now": at}
+    lines = sorted((known.lines[name] for name in known.names), key=lambda line: line.is_idle)
+    return {"lines": lines, "now": at}
 
 
 @shell.page("type", "types")
@@ -138,8 +141,10 @@ def job_type(request: HttpRequest, name: str) -> dict[str, Any]:
         raise Http404(f"There is no job type {name}.")
     line.pace = pace_queries.paces(settings.DATABASE).get(name, line.pace)
     reason = now_queries.why(line, known) if line.waiting else None
-    slots = type_queries.slots(settings.DATABASE, name, at)
-    recent = jobs_queries.page(parse(by_type(name)), shell.asking((name,), at), size=10).jobs
+    with_message = access.may(request, access.PAYLOAD)
+    slots = type_queries.slots(settings.DATABASE, name, at, with_message=with_message)
+    asking = shell.asking((name,), at)
+    recent = jobs_queries.page(parse(by_type(name)), asking, size=10, with_message=with_message).jobs
     return {
         "durations": DURATIONS,
         "may_pause": access.may(request, PAUSE),
@@ -180,14 +185,19 @@ def failures(request: HttpRequest) -> dict[str, Any]:
 
 @shell.page("activity", "activity")
 def activity(request: HttpRequest) -> dict[str, Any]:
-    """Everything that happened."""
+    """Everything that happened; what people did to jobs; what operators did to job types, workers and dead letters."""
     before, after = (_number(request, name) for name in ("before", "after"))
-    people = request.GET.get("by") == "people"
+    by = request.GET.get("by", "")
+    if by == "operators":
+        return {
+            "page": activity_queries.of_operators(settings.DATABASE, before=before, after=after),
+            "by": by,
+        }
     found = activity_queries.page(
-        settings.DATABASE, people=people, before=before, after=after,
+        settings.DATABASE, people=by == "people", before=before, after=after,
         with_message=access.may(request, access.PAYLOAD),
     )  # fmt: skip
-    return {"page": found, "people": people}
+    return {"page": found, "by": by if by == "people" else ""}
 
 
 @shell.page("health", "health")
@@ -203,7 +213,7 @@ def _search(request: HttpRequest) -> Search:
     """What is searched for. Who may not see properties may not guess them either."""
     search = parse(request.GET.get("q", ""))
     if any(term.key.startswith(PREFIX) for term in search.terms) and not access.may(request, access.PAYLOAD):
-        return Search(search.text, (), ("You may not search by properties.",))
+        return Search(search.text, (), (_("You may not search by properties."),))
     return search
 
 

@@ -1,17 +1,26 @@
-"""How states, times and numbers are said on the pages. Pure: what it needs to know is handed in."""
+"""How states, times and numbers are said on the pages. Pure: what it needs to know is handed in, but for the
+reader's language.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from django.utils import formats
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobsaga.sagas.states import AttemptStates, JobStates, State
 
 #: Seconds and name of a unit, and of the next smaller one.
 UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 SHORT = 8
+#: A time as JSON has it.
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 JUST_NOW = timedelta(seconds=1)
 
 
@@ -22,30 +31,35 @@ class Look(NamedTuple):
     icon: str
     tone: str
 
+    @property
+    def said(self) -> str:
+        """The word in the reader's language."""
+        return _(self.word)
+
 
 JOB_LOOKS: dict[JobStates, Look] = {
-    JobStates.WAITING_TO_START: Look("Scheduled", "clock", "later"),
-    JobStates.WAITING_FOR_SLOT: Look("Waiting", "queue", "wait"),
-    JobStates.STARTING_JOB_ATTEMPT: Look("Starting", "start", "run"),
-    JobStates.STARTED: Look("Running", "run", "run"),
-    JobStates.WAITING_TO_RETRY: Look("Retrying", "retry", "warn"),
-    JobStates.CANCELLATION_PENDING: Look("Canceling", "stop", "warn"),
-    JobStates.COMPLETED: Look("Completed", "done", "good"),
-    JobStates.FAULTED: Look("Faulted", "fault", "bad"),
-    JobStates.CANCELED: Look("Canceled", "cancel", "off"),
+    JobStates.WAITING_TO_START: Look(gettext_noop("Scheduled"), "clock", "later"),
+    JobStates.WAITING_FOR_SLOT: Look(gettext_noop("Waiting"), "queue", "wait"),
+    JobStates.STARTING_JOB_ATTEMPT: Look(gettext_noop("Starting"), "start", "run"),
+    JobStates.STARTED: Look(gettext_noop("Running"), "run", "run"),
+    JobStates.WAITING_TO_RETRY: Look(gettext_noop("Retrying"), "retry", "warn"),
+    JobStates.CANCELLATION_PENDING: Look(gettext_noop("Canceling"), "stop", "warn"),
+    JobStates.COMPLETED: Look(gettext_noop("Completed"), "done", "good"),
+    JobStates.FAULTED: Look(gettext_noop("Faulted"), "fault", "bad"),
+    JobStates.CANCELED: Look(gettext_noop("Canceled"), "cancel", "off"),
 }
 ATTEMPT_LOOKS: dict[AttemptStates, Look] = {
-    AttemptStates.STARTING: Look("Starting", "start", "run"),
-    AttemptStates.RUNNING: Look("Running", "run", "run"),
-    AttemptStates.CHECKING_STATUS: Look("Checking", "clock", "warn"),
-    AttemptStates.SUSPECT: Look("Suspect", "alert", "bad"),
-    AttemptStates.FAULTED: Look("Faulted", "fault", "bad"),
-    AttemptStates.FINAL: Look("Ended", "done", "off"),
+    AttemptStates.STARTING: Look(gettext_noop("Starting"), "start", "run"),
+    AttemptStates.RUNNING: Look(gettext_noop("Running"), "run", "run"),
+    AttemptStates.CHECKING_STATUS: Look(gettext_noop("Checking"), "clock", "warn"),
+    AttemptStates.SUSPECT: Look(gettext_noop("Suspect"), "alert", "bad"),
+    AttemptStates.FAULTED: Look(gettext_noop("Faulted"), "fault", "bad"),
+    AttemptStates.FINAL: Look(gettext_noop("Ended"), "done", "off"),
 }
 OUTCOME_LOOKS = {
-    "completed": Look("Completed", "done", "good"),
-    "faulted": Look("Faulted", "fault", "bad"),
-    "canceled": Look("Canceled", "cancel", "off"),
+    "completed": Look(gettext_noop("Completed"), "done", "good"),
+    "faulted": Look(gettext_noop("Faulted"), "fault", "bad"),
+    "canceled": Look(gettext_noop("Canceled"), "cancel", "off"),
 }
 
 
@@ -71,7 +85,7 @@ def span(duration: timedelta | None) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{formats.number_format(round(seconds, 1), 1)} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     size, name, small, small_name = next(each for each in UNITS if seconds >= each[0])
@@ -92,13 +106,16 @@ def ago(at: datetime, now: datetime) -> str:
     """``3 min ago``, ``in 2 h``, ``now``."""
     passed = now - at
     if abs(passed) < JUST_NOW:
-        return "now"
-    return f"{coarse(passed)} ago" if passed > timedelta(0) else f"in {coarse(-passed)}"
+        return _("now")
+    if passed > timedelta(0):
+        return _("%(span)s ago") % {"span": coarse(passed)}
+    return _("in %(span)s") % {"span": coarse(-passed)}
 
 
 def number(value: float) -> str:
     """A whole number with all its digits, another one with two after the point."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+    places = 0 if value == int(value) else 2
+    return formats.number_format(round(value, places), places, use_l10n=True, force_grouping=True)
 
 
 def share(value: float | None, limit: float | None) -> float | None:
@@ -116,7 +133,7 @@ def percent(part: float) -> str:
 def said(job: Any, longest: int = 80) -> str:
     """What a job says of its progress, beside the bar; that it says nothing is worth a word only while it runs."""
     if job.progress_value is None:
-        return "no progress reported" if job.state == JobStates.STARTED.value else ""
+        return _("no progress reported") if job.state == JobStates.STARTED.value else ""
     count = f"{number(job.progress_value)} / {number(job.progress_limit)}" if job.progress_limit else ""
     message = job.progress_message
     return " ".join(
@@ -136,7 +153,7 @@ def pretty(value: Any) -> str:
 
 def capped(count: int, cap: int) -> str:
     """A count that stopped at *cap*."""
-    return f"{cap:,}+" if count > cap else f"{count:,}"
+    return f"{number(cap)}+" if count > cap else number(count)
 
 
 def gist(message: object, longest: int = 72) -> str:
@@ -150,8 +167,10 @@ def gist(message: object, longest: int = 72) -> str:
 
 
 def _plain(name: str, value: str | float) -> str:
-    """A text speaks for itself, a number only with its name. A long path is known by its end."""
+    """A text speaks for itself, a number only with its name. A long path is known by its end; a time tells nothing."""
     if not isinstance(value, str):
         return f"{name.replace('_', ' ')} {value}"
+    if MOMENT.match(value):
+        return ""
     text = " ".join(value.split())
     return text.rstrip("/").rpartition("/")[2] if text.startswith("/") and len(text) > 24 else text

@@ -2,16 +2,18 @@
 
 With both, the saga host is a process of its own: a busy Python thread beside the instance's selector would
 cut its speed to a small part. Only ``--isolation inline`` keeps everything in one process, with the saga host
-in a thread.
+in a thread. That process and the server that makes the jobs' processes are forked first of all, while there is one
+thread and no connection.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 
 from django.core.management.base import CommandError
@@ -20,15 +22,17 @@ from django.db import Error, connections
 from jobsaga.client.declared import warn_of_drift
 from jobsaga.conf import settings
 from jobsaga.consumers import JobConsumerDefinition, consumers
-from jobsaga.engine import process
 from jobsaga.engine.host import SagaHost
+from jobsaga.engine.process import SagaProcess
 from jobsaga.engine.site import make_engine
 from jobsaga.exceptions import UnknownJobType
+from jobsaga.pulse import Beat, Pulse, no_pulse
 from jobsaga.store.probes import is_idle
 from jobsaga.store.sqlite import prepare
 from jobsaga.transport import default_transport
 from jobsaga.worker.connections import close_stale_connections
 from jobsaga.worker.executor import Executor
+from jobsaga.worker.fork_server import is_connected
 from jobsaga.worker.inline import InlineExecutor
 from jobsaga.worker.instance import DatabaseTime
 from jobsaga.worker.worker import Worker
@@ -36,6 +40,8 @@ from jobsaga.worker.worker import Worker
 logger = logging.getLogger("jobsaga.worker")
 
 IDLE_CHECK_EVERY = 0.3
+#: Where in the directory with the signs of life the saga host beside a worker gives its own.
+SAGAS = "sagas"
 
 
 @dataclass(frozen=True)
@@ -50,27 +56,48 @@ class Plan:
     properties: dict[str, str] = field(default_factory=dict)
     until_idle: bool = False
     grace: float = 5.0
+    health: Path | None = None
 
 
 def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
     """Run what the plan says until it is stopped; *on_stop* is given the function that stops it."""
+    may_fork = not is_connected()
     _check_database()
+    pulse = _pulse(plan)
     if not plan.jobs:
-        host = SagaHost(make_engine())
+        host = SagaHost(make_engine(), pulse=pulse)
         on_stop(
             lambda: Thread(target=host.stop).start()
         )  # a signal handler must not take the lock of an Event
         _run_sagas_only(host, plan)
         return
     warn_of_drift()
-    sagas = _sagas_beside(plan)
-    worker = _worker(plan, sagas)
+    if may_fork:
+        gc.freeze()  # what is loaded is shared with the forks, and stays so
+        connections.close_all()
+    sagas = _sagas_beside(plan, may_fork)
+    worker = _worker(plan, sagas, may_fork, pulse)
     on_stop(worker.stop)
     try:
         worker.run()
     finally:
         sagas.close()
         worker.transport.close()
+
+
+def _pulse(plan: Plan) -> Beat:
+    """What says to those outside that all is well here, and beside."""
+    if plan.health is None:
+        return no_pulse
+    if plan.isolation == "inline":
+        raise CommandError(
+            "--health-dir and --isolation inline exclude each other: a job holds up the worker there."
+        )
+    beside = plan.health / SAGAS if plan.sagas and plan.jobs else None
+    try:
+        return Pulse(plan.health, beside).beat
+    except OSError as error:
+        raise CommandError(f"--health-dir: no signs of life can be written: {error}") from error
 
 
 def _run_sagas_only(host: SagaHost, plan: Plan) -> None:
@@ -91,8 +118,9 @@ def _stop_when_idle(host: SagaHost) -> None:
 class SagasBeside:
     """The saga host beside an instance: none, a thread, or a process that is started again when it ends."""
 
-    def __init__(self, kind: str) -> None:
-        self._process: subprocess.Popen[bytes] | None = process.start() if kind == "process" else None
+    def __init__(self, kind: str, *, may_fork: bool = False, health: Path | None = None) -> None:
+        self._health = health
+        self._process = SagaProcess(may_fork=may_fork, health=health) if kind == "process" else None
         self._host: SagaHost | None = SagaHost(make_engine()) if kind == "thread" else None
         self._thread = Thread(target=self._run, name="jobsaga-sagas", daemon=True)
         if self._host:
@@ -100,15 +128,14 @@ class SagasBeside:
 
     def look_after(self) -> None:
         """Start the process again if it has ended."""
-        if self._process is not None and self._process.poll() is not None:
-            logger.error("The saga host ended with %s: another is started", self._process.returncode)
-            self._process = process.start()
+        if self._process is not None and self._process.code is not None:
+            logger.error("The saga host ended with %s: another is started", self._process.code)
+            self._process = SagaProcess(may_fork=False, health=self._health)
 
     def close(self) -> None:
         """End it: it finishes its lap."""
-        if self._process is not None and self._process.stdin:
-            self._process.stdin.close()
-            self._process.wait(timeout=30)
+        if self._process is not None:
+            self._process.close()
         if self._host:
             self._host.stop()
             self._thread.join(30)
@@ -119,13 +146,15 @@ class SagasBeside:
         connections.close_all()
 
 
-def _sagas_beside(plan: Plan) -> SagasBeside:
+def _sagas_beside(plan: Plan, may_fork: bool) -> SagasBeside:
     if not plan.sagas:
         return SagasBeside("none")
-    return SagasBeside("thread" if plan.isolation == "inline" else "process")
+    health = plan.health / SAGAS if plan.health else None
+    kind = "thread" if plan.isolation == "inline" else "process"
+    return SagasBeside(kind, may_fork=may_fork, health=health)
 
 
-def _worker(plan: Plan, sagas: SagasBeside) -> Worker:
+def _worker(plan: Plan, sagas: SagasBeside, may_fork: bool, pulse: Beat) -> Worker:
     definitions = _definitions(plan.job_types)
     names = [each.type_name for each in definitions]
     watch = IdleWatch(names) if plan.until_idle else None
@@ -135,7 +164,12 @@ def _worker(plan: Plan, sagas: SagasBeside) -> Worker:
             return InlineExecutor(now=clock.now, instance_properties=plan.properties)
         from jobsaga.worker.children import ChildProcesses
 
-        return ChildProcesses(now=clock.now, instance_properties=plan.properties, isolation=plan.isolation)
+        return ChildProcesses(
+            now=clock.now,
+            instance_properties=plan.properties,
+            isolation=plan.isolation,
+            may_fork=may_fork,
+        )
 
     def between() -> None:
         sagas.look_after()
@@ -150,6 +184,7 @@ def _worker(plan: Plan, sagas: SagasBeside) -> Worker:
         concurrency=plan.concurrency,
         grace=plan.grace,
         between=between,
+        pulse=pulse,
     )
     return worker
 

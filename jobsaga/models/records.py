@@ -1,4 +1,4 @@
-"""What is only appended: the histories, the dead letters; and the queue of the database transport."""
+"""What is only appended: the histories, the dead letters; and what waits to be taken: messages, public events."""
 
 from __future__ import annotations
 
@@ -97,6 +97,39 @@ class TransportMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.id}"
+
+
+class EventOutbox(models.Model):
+    """A public event that the broker has not confirmed yet. Written with what it tells of, deleted by who sent it."""
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = models.UUIDField()
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=60)
+    job_type = models.CharField(max_length=200)
+    #: The whole envelope, as it is sent.
+    body = models.TextField()
+
+    class Meta:
+        verbose_name = "event to be published"
+        verbose_name_plural = "events to be published"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.event_id}"
+
+
+class RemoteRequest(models.Model):
+    """A request that was carried out, by its id: it is not carried out again. Written with what it did."""
+
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "handled request"
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["at"], name="jobsaga_request_at")]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class DeadLetter(models.Model):

@@ -42,6 +42,7 @@ class JobSaga(models.Model):
     run = models.PositiveIntegerField(default=1)
     scheduled_for = models.DateTimeField(null=True)
     concurrency_key = ExactCharField(max_length=200, default="", blank=True)
+    title = models.CharField(max_length=200, default="", blank=True)
     recurring = models.BooleanField(default=False)
     recurring_name = models.CharField(max_length=200, default="", blank=True)
     cron = models.CharField(max_length=250, default="", blank=True)

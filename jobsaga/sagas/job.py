@@ -166,7 +166,8 @@ def completed_jobs_go(job: Job, message: Message, env: Env) -> bool:
 
 def note_submission(job: Job, message: SubmitJob, env: Env) -> Step:
     job = with_submission(job, message).but(submitted_at=env.now, submitted_by=message.actor)
-    return job, [Send(JobSubmitted(job_id=job.id, actor=message.actor)), publish(job, "JobSubmitted", env)]
+    submitted = JobSubmitted(job_id=job.id, title=job.title, actor=message.actor)
+    return job, [Send(submitted), publish(job, "JobSubmitted", env)]
 
 
 def tell_submission(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Step:
@@ -204,6 +205,7 @@ def start_attempt(job: Job, message: JobSlotAllocated, env: Env) -> Step:
     job = job.but(
         attempt_id=message.attempt_id, slot=message.attempt_id, progress_sequence=0, cancellation_timeout=None
     )
+    before = env.checkpoint if env.checkpoint and env.checkpoint.run == job.run else None
     start = StartJobAttempt(
         job_id=job.id,
         attempt_id=message.attempt_id,
@@ -219,8 +221,9 @@ def start_attempt(job: Job, message: JobSlotAllocated, env: Env) -> Step:
         headers=job.headers,
         progress_value=job.progress_value,
         progress_limit=job.progress_limit,
-        job_state=env.checkpoint.state if env.checkpoint and env.checkpoint.run == job.run else None,
+        job_state=before.state if before else None,
         scheduled_for=job.scheduled_for,
+        follows_another=before is not None,
     )
     return job, [MoveFence(message.attempt_id, job.run), Send(start)]
 
@@ -388,6 +391,7 @@ def with_submission(job: Job, message: SubmitJob) -> Job:
         headers=message.headers,
         priority=message.priority,
         concurrency_key=message.concurrency_key,
+        title=message.title,
         scheduled_for=message.start_at,
         due_at=message.start_at,
     )

@@ -44,6 +44,8 @@ class Job(Record):
     scheduled_for: datetime | None = None
     #: At most so many of one key run at a time; "": no key.
     concurrency_key: str = ""
+    #: What its consumer calls it, for people; "": nothing.
+    title: str = ""
     #: Whether it has a recurrence that nobody has ended.
     recurring: bool = False
     recurring_name: str = ""

@@ -99,7 +99,7 @@ def note_recurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> Ste
     )
     return job, [
         Note("RecurringJobAdded", in_words(job), actor=message.actor),
-        Send(JobSubmitted(job_id=job.id, actor=message.actor)),
+        Send(JobSubmitted(job_id=job.id, title=job.title, actor=message.actor)),
     ]
 
 
@@ -261,6 +261,7 @@ def described_by(job: Job, message: AddOrUpdateRecurringJob) -> Job:
         headers=message.headers,
         priority=message.priority,
         concurrency_key=message.concurrency_key,
+        title=message.title,
         recurring=True,
         recurring_name=message.name,
         cron=message.cron,

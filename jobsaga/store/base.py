@@ -10,7 +10,7 @@ records, what is there but locked by another comes back as ``busy``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 
 from jobsaga.messages import Json, Message
+from jobsaga.remote.events import Announcement
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
 
@@ -101,6 +102,8 @@ class Changes:
     history: list[HistoryRow] = field(default_factory=list)
     type_history: list[TypeHistoryRow] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
+    #: What the world is to be told.
+    events: list[Announcement] = field(default_factory=list)
 
 
 class Transaction(Protocol):
@@ -174,6 +177,17 @@ class Transaction(Protocol):
         """Remove at most *limit* of each kind that is older than it must be kept; how many were removed."""
 
 
+class Waiting(Protocol):
+    """Events of the outbox, in hand."""
+
+    @property
+    def events(self) -> Mapping[int, Announcement]:
+        """In the order in which they were written."""
+
+    def remove(self, keys: Collection[int], dead: Sequence[Dead] = ()) -> None:
+        """These need not be sent any more; and what is to be known of those that cannot be."""
+
+
 @dataclass(frozen=True)
 class Retention:
     """How long ended jobs, history and log lines are kept. None: for ever."""
@@ -195,11 +209,19 @@ class Store(Protocol):
     def is_poison(self, error: BaseException) -> bool:
         """Whether the data itself cannot be stored, however often it is tried."""
 
+    def outbox(self, limit: int) -> AbstractContextManager[Waiting]:
+        """The first events that wait to be published, while nobody else has them in hand, as far as the database can
+        keep others away. They stay, unless they are removed.
+        """
+
     def end_sessions(self, attempts: Collection[UUID]) -> None:
         """End the database sessions in which these attempts hold their job's checkpoint."""
 
     def refresh(self) -> None:
         """Between two uses: drop a connection that is no longer good."""
+
+    def close(self) -> None:
+        """The calling thread needs it no longer: close its connection."""
 
 
 def grouped(changes: Sequence[Change], fields: Sequence[str]) -> dict[tuple[str, ...], list[Any]]:

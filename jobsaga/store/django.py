@@ -26,7 +26,7 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
-from jobsaga.clock import Clock, injected_clock
+from jobsaga.clock import Clock, SystemClock, injected_clock
 from jobsaga.conf import settings
 from jobsaga.ids import job_type_id
 from jobsaga.messages import Message
@@ -44,7 +44,7 @@ from jobsaga.models import (
 )
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
-from jobsaga.store import keys, probes, sessions, slots, transactions
+from jobsaga.store import keys, outbox, probes, sessions, slots, transactions
 from jobsaga.store.base import Changes, Drained, Locked, Retention, Transaction, grouped, place_in_line
 from jobsaga.store.rows import COLUMNS, MODELS, records, values
 from jobsaga.store.upkeep import look_after
@@ -59,6 +59,7 @@ class DjangoStore:
     def __init__(self, alias: str | None = None, clock: Clock | None = None) -> None:
         self.alias = alias or settings.DATABASE
         self.clock = clock or injected_clock()
+        self.outbox = outbox.Outbox(self.alias, self.clock or SystemClock()).take
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -83,6 +84,9 @@ class DjangoStore:
     def refresh(self) -> None:
         """Close the connection if it is broken or too old; the next use opens another."""
         look_after(connections[self.alias])
+
+    def close(self) -> None:
+        connections[self.alias].close()
 
 
 class DjangoTransaction:
@@ -267,6 +271,7 @@ class DjangoTransaction:
         sql.insert(self.connection, JobTypeHistory, TYPE_COLUMNS, about_types)
         dead = [tuple(getattr(each, name) for name in DEAD_COLUMNS) for each in changes.dead]
         sql.insert(self.connection, DeadLetter, DEAD_COLUMNS, dead)
+        outbox.insert(self.connection, changes.events)
 
 
 HISTORY_COLUMNS = (

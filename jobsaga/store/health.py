@@ -17,6 +17,7 @@ from django.db.models import Count, Max, Min, QuerySet
 from jobsaga.ids import job_type_id
 from jobsaga.models import (
     DeadLetter,
+    EventOutbox,
     JobAttemptSaga,
     JobHistory,
     JobInstance,
@@ -146,6 +147,13 @@ def dead_letters(alias: str) -> Lying | None:
     rows = DeadLetter.objects.using(alias).order_by("id")
     oldest = rows.first()
     return Lying(len(rows.values_list("id")[:MANY]), oldest.at) if oldest else None
+
+
+def unpublished(alias: str) -> Lying | None:
+    """The public events that wait for the broker, and since when the oldest."""
+    rows = EventOutbox.objects.using(alias).order_by("id")
+    oldest = rows.values_list("at", flat=True).first()
+    return Lying(len(rows.values_list("id")[:MANY]), oldest) if oldest else None
 
 
 def history_size(alias: str) -> int:

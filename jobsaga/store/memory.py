@@ -7,7 +7,7 @@ There is one writer at a time, so nothing is ever busy but what a test holds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ from jobsaga.sagas.job import DEADLINES
 from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType
 from jobsaga.sagas.states import AttemptStates, JobStates
 from jobsaga.store.base import Changes, Drained, HistoryRow, Locked, Retention, place_in_line
+from jobsaga.store.tables import TakenOut, due_rows, lock_rows, save_rows
 
 
 class MemoryStore:
@@ -47,6 +48,11 @@ class MemoryStore:
     def is_poison(self, error: BaseException) -> bool:
         return False
 
+    @contextmanager
+    def outbox(self, limit: int) -> Iterator[TakenOut]:
+        with self.memory.transaction():
+            yield TakenOut(self.memory, limit)
+
     def end_sessions(self, attempts: Collection[UUID]) -> None:
         """Let go of the checkpoints that a test holds for these attempts."""
         jobs = {each.job_id for key, each in self.memory.attempts.items() if key in attempts}
@@ -54,6 +60,9 @@ class MemoryStore:
 
     def refresh(self) -> None:
         """There is no connection."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def save_checkpoint(self, job_id: UUID, attempt_id: UUID, state: Any, *, advanced: bool) -> bool:
         """The job's own write, as ``jobsaga.store.checkpoint.save``."""
@@ -82,16 +91,16 @@ class MemoryTransaction:
         return self.memory.transaction()
 
     def jobs(self, ids: Collection[UUID], *, wait: bool = False) -> Locked[UUID, Job]:
-        return _found(self.memory.jobs, ids, self.memory.held_jobs)
+        return lock_rows(self.memory.jobs, ids, self.memory.held_jobs)
 
     def attempts(self, ids: Collection[UUID]) -> Locked[UUID, Attempt]:
-        return _found(self.memory.attempts, ids)
+        return lock_rows(self.memory.attempts, ids)
 
     def checkpoints(self, job_ids: Collection[UUID]) -> Locked[UUID, Checkpoint]:
-        return _found(self.memory.checkpoints, job_ids, self.memory.held_checkpoints)
+        return lock_rows(self.memory.checkpoints, job_ids, self.memory.held_checkpoints)
 
     def job_types(self, names: Collection[str], now: datetime) -> Locked[str, JobType]:
-        found = _found(self.memory.job_types, names, self.memory.held_job_types)
+        found = lock_rows(self.memory.job_types, names, self.memory.held_job_types)
         return Locked({name: self._counted(each, now) for name, each in found.rows.items()}, found.busy)
 
     def create_job_types(self, names: Collection[str]) -> None:
@@ -141,9 +150,9 @@ class MemoryTransaction:
 
     def write(self, changes: Changes) -> None:
         memory = self.memory
-        _save(memory.jobs, changes.jobs, "id")
-        _save(memory.attempts, changes.attempts, "id")
-        _save(memory.checkpoints, changes.checkpoints, "job_id")
+        save_rows(memory.jobs, changes.jobs, "id")
+        save_rows(memory.attempts, changes.attempts, "id")
+        save_rows(memory.checkpoints, changes.checkpoints, "job_id")
         memory.job_types.update(
             {after.name: after.but(instances={}, active=0, keys={}) for _, after in changes.job_types}
         )
@@ -159,13 +168,14 @@ class MemoryTransaction:
         self._append(changes.history)
         memory.type_history.extend(changes.type_history)
         memory.dead.extend(changes.dead)
+        memory.add_events(changes.events)
 
     def due(self, now: datetime, limit: int) -> list[Message]:
-        jobs = _due(self.memory.jobs, now)[:limit]
-        attempts = _due(self.memory.attempts, now)[:limit]
+        jobs = due_rows(self.memory.jobs, now)[:limit]
+        attempts = due_rows(self.memory.attempts, now)[:limit]
         said: list[Message] = [DEADLINES[job.state](job_id=job.id) for job in jobs if job.state in DEADLINES]
         said += [JobStatusCheckRequested(job_id=each.job_id, attempt_id=each.id) for each in attempts]
-        said += [JobLimitOverrideElapsed(job_type=each.name) for each in _due(self.memory.job_types, now)]
+        said += [JobLimitOverrideElapsed(job_type=each.name) for each in due_rows(self.memory.job_types, now)]
         return said
 
     def next_due(self, now: datetime) -> datetime | None:
@@ -243,10 +253,12 @@ class MemoryTransaction:
 
     def _status(self, attempt: Attempt, now: datetime, margin: timedelta) -> AttemptStatus | None:
         in_doubt = attempt.state in (AttemptStates.CHECKING_STATUS, AttemptStates.SUSPECT)
-        if not self._lives(attempt.instance_id, now):
+        instance = self.memory.instances.get(attempt.instance_id) if attempt.instance_id else None
+        if instance is None or instance.lease_expires_at <= now:
             return AttemptStatus.LOST
-        assert attempt.instance_id is not None
-        if self.memory.instances[attempt.instance_id].lease_expires_at <= now + margin:
+        if not instance.running and attempt.received_at is None:
+            return AttemptStatus.LOST
+        if instance.lease_expires_at <= now + margin:
             return None if in_doubt else AttemptStatus.LATE
         return AttemptStatus.RUNNING if in_doubt and not attempt.given_up else None
 
@@ -274,27 +286,3 @@ class MemoryTransaction:
             if row.sequence is None or (row.attempt_id, row.sequence) not in lines:
                 self.memory.history.append(row)
                 lines.add((row.attempt_id, row.sequence))
-
-
-def _save(table: dict[Any, Any], changes: Iterable[tuple[Any, Any]], key: str) -> None:
-    """As a database does it: of a row that is there, only the fields that changed are written."""
-    for before, after in changes:
-        name = getattr(after, key)
-        if before is None:
-            table[name] = after
-        elif name in table:
-            was = vars(before)
-            table[name] = table[name].but(**{f: v for f, v in vars(after).items() if v != was[f]})
-
-
-def _due(table: dict[Any, Any], now: datetime) -> list[Any]:
-    return sorted(
-        (each for each in table.values() if each.due_at and each.due_at <= now), key=lambda each: each.due_at
-    )
-
-
-def _found(table: dict[Any, Any], keys: Collection[Any], held: Collection[Any] = ()) -> Locked[Any, Any]:
-    there = [key for key in keys if key in table]
-    return Locked(
-        {key: table[key] for key in there if key not in held}, frozenset(key for key in there if key in held)
-    )

@@ -63,11 +63,15 @@ def next_due(alias: str, now: datetime) -> datetime | None:
 
 
 def silent(alias: str, now: datetime, late_after: timedelta, lease: timedelta, limit: int) -> list[Message]:
-    """Attempts with a slot whose instance is late, lost, gone, or back: by the instance's lease alone."""
+    """Attempts with a slot whose instance is late, lost, gone, or back: by the instance's lease alone.
+
+    One that has stopped in good order gave its last words to the transport before, where they may wait or be in the
+    hands of another saga host. So its lease counts on, but for attempts that it never received.
+    """
     open_attempts = JobAttemptSaga.objects.using(alias).filter(holds_slot=True)
     lost = (
         Q(instance__lease_expires_at__lte=now)
-        | Q(instance__state=InstanceState.STOPPED)
+        | Q(instance__state=InstanceState.STOPPED, received_at=None)
         | Q(instance__started_at=None)  # there is no such instance
     )
     late_before = now + lease - late_after

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from jobsaga.messages import Message
+from jobsaga.remote.events import Announcement
 
 SAGA = "saga"
 
@@ -32,6 +33,16 @@ class Delivery(msgspec.Struct, frozen=True):
     token: Any
     #: How often it was deferred before.
     tries: int = 0
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What has become of public events: the ids of those that the broker has, and why it will never take others. The
+    rest may be sent again; ``error`` says why they could not be sent now.
+    """
+
+    taken: frozenset[UUID] = frozenset()
+    refused: dict[UUID, str] = {}
+    error: str = ""
 
 
 Outgoing = tuple[str, Message]
@@ -75,11 +86,19 @@ class Transport(Protocol):
     def hint(self) -> None:
         """Wake the saga hosts: there is something new in the rows. May be lost."""
 
+    def publish_events(self, events: Sequence[Announcement]) -> Receipt:
+        """Publish these in order to whoever listens, and wait until the broker has them. Without a broker none is
+        taken.
+        """
+
     def drop(self, endpoint: str) -> None:
         """Remove an endpoint with all that waits there."""
 
     def listen(self, endpoint: str) -> Listener:
         """A way to wait for this endpoint."""
+
+    def is_open(self, endpoint: str) -> bool:
+        """Whether what is sent from now on to this endpoint, which is listened to here, is kept for us."""
 
     def reaches(self, instance_id: UUID) -> bool:
         """Whether a message to this instance would arrive, as far as is known here. Only then is it given a slot."""
@@ -87,10 +106,15 @@ class Transport(Protocol):
     def is_current(self) -> bool:
         """Whether this host has received what has been said to the sagas, as far as is known here."""
 
+    def is_connected(self) -> bool:
+        """Whether messages can be sent now, as far as is known here."""
+
     def close(self) -> None:
         """Free what this process holds."""
 
 
+#: What a transport says of public events that has no broker.
+NO_BROKER = Receipt(error="there is no broker")
 #: Seconds before a deferred message comes again: doubling from the first to the last.
 FIRST_BACKOFF, LAST_BACKOFF = 0.05, 2.0
 
@@ -98,3 +122,8 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.05, 2.0
 def backoff(tries: int) -> float:
     """Seconds to wait before the next try, after so many."""
     return float(min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(tries, 10)))
+
+
+def is_worth_telling(failures: int) -> bool:
+    """Of a failure that repeats: the first, second, fourth, eighth, ... So an outage of hours fills no log."""
+    return failures & (failures - 1) == 0

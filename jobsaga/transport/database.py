@@ -22,7 +22,8 @@ from jobsaga.clock import Clock, SystemClock, injected_clock
 from jobsaga.conf import settings
 from jobsaga.messages import encode
 from jobsaga.models import TransportMessage, sql
-from jobsaga.transport.base import SAGA, Delivery, Listener, Outgoing, backoff
+from jobsaga.remote.events import Announcement
+from jobsaga.transport.base import NO_BROKER, SAGA, Delivery, Listener, Outgoing, Receipt, backoff
 from jobsaga.transport.wakeup import listener, notify
 
 FULL_SCAN_EVERY = 10.0
@@ -85,16 +86,25 @@ class DatabaseTransport:
     def hint(self) -> None:
         self._notify_on_commit({SAGA})
 
+    def publish_events(self, events: Sequence[Announcement]) -> Receipt:
+        return NO_BROKER
+
     def drop(self, endpoint: str) -> None:
         TransportMessage.objects.using(self.alias).filter(endpoint=endpoint)._raw_delete(self.alias)
 
     def listen(self, endpoint: str) -> Listener:
         return listener(self.alias, endpoint)
 
+    def is_open(self, endpoint: str) -> bool:
+        return True
+
     def reaches(self, instance_id: UUID) -> bool:
         return True
 
     def is_current(self) -> bool:
+        return True
+
+    def is_connected(self) -> bool:
         return True
 
     def close(self) -> None:

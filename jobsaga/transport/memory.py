@@ -14,7 +14,8 @@ from uuid import UUID
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.memory import Memory, Queued
 from jobsaga.messages import encode
-from jobsaga.transport.base import SAGA, Delivery, Outgoing, backoff
+from jobsaga.remote.events import Announcement
+from jobsaga.transport.base import NO_BROKER, SAGA, Delivery, Outgoing, Receipt, backoff
 
 
 class MemoryTransport:
@@ -63,6 +64,9 @@ class MemoryTransport:
     def hint(self) -> None:
         self._notify({SAGA})
 
+    def publish_events(self, events: Sequence[Announcement]) -> Receipt:
+        return NO_BROKER
+
     def drop(self, endpoint: str) -> None:
         with self.memory.transaction():
             for key in [key for key, each in self.memory.queue.items() if each.endpoint == endpoint]:
@@ -71,10 +75,16 @@ class MemoryTransport:
     def listen(self, endpoint: str) -> MemoryListener:
         return MemoryListener(self, endpoint)
 
+    def is_open(self, endpoint: str) -> bool:
+        return True
+
     def reaches(self, instance_id: UUID) -> bool:
         return True
 
     def is_current(self) -> bool:
+        return True
+
+    def is_connected(self) -> bool:
         return True
 
     def close(self) -> None:

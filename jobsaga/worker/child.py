@@ -17,6 +17,7 @@ from threading import Thread, local
 from typing import Any, NoReturn
 from uuid import UUID
 
+from jobsaga import processes
 from jobsaga.messages import Message, StartJob
 from jobsaga.properties import Properties
 from jobsaga.worker import connections, linux
@@ -47,7 +48,7 @@ def main(job_socket: socket.socket, hello: Hello, *, shared: bool) -> NoReturn:
     from jobsaga.worker.process_child import ProcessChild
     from jobsaga.worker.shared_child import SharedChild
 
-    linux.name_process("jobsaga-shared" if shared else "jobsaga-child")
+    processes.name_process("jobsaga-shared" if shared else "jobsaga-child")
     kind: type[Child] = SharedChild if shared else ProcessChild
     kind(Channel(job_socket), Properties(hello.instance_properties)).serve()
     raise AssertionError("a child only ends with its instance")

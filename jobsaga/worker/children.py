@@ -58,7 +58,8 @@ class ChildProcesses:
     """Runs attempts in children. Raises ChildrenUnavailable if there can be none.
 
     ``now`` estimates the database's clock, for the times of reports. ``isolation`` overrides what consumers and
-    settings say. ``label`` names the processes.
+    settings say. ``label`` names the processes. ``may_fork``: this is the worker's own process, and may be
+    forked.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ChildProcesses:
         instance_properties: Mapping[str, Any] | None = None,
         isolation: str | None = None,
         label: str = "worker",
+        may_fork: bool = False,
         clock: Clock | None = None,
     ) -> None:
         if not linux.available():
@@ -83,7 +85,7 @@ class ChildProcesses:
         self._offset = timedelta(0)
         properties = dict(instance_properties or {})
         self._inline = InlineExecutor(now=self._now, instance_properties=properties, clock=self._clock)
-        self._nursery = Nursery(properties, label, self._monotonic, self._hear, self._mourn)
+        self._nursery = Nursery(properties, label, self._monotonic, self._hear, self._mourn, may_fork)
         self._allotment = Allotment(self._nursery, self._monotonic)
         self._ladder = Ladder(self._nursery, self._monotonic, self._hand_back)
         self._memory = MemoryWatch(self._nursery, self._ladder)

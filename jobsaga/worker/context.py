@@ -235,7 +235,7 @@ class JobContext(Generic[T]):
             )
 
     def log(self, message: str, *, status: str = "", **data: object) -> None:
-        """Write a line into the job's own log, which is kept with its history; JOB_LOG_LINES of them per attempt.
+        """Write a line into the job's own log, which is kept with its history; JOB_LOG_LINES of them per job.
 
         Raises InvalidMessage for data that cannot be stored.
         """

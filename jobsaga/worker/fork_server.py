@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import connections
 
+from jobsaga import processes
 from jobsaga.exceptions import JobSagaError
 from jobsaga.worker import server
 from jobsaga.worker.wire import CHUNK, Fork, Frame, Hello, encode, from_server
@@ -24,18 +25,17 @@ class ChildrenUnavailable(JobSagaError):
 
 
 class ForkServer:
-    """A server process and the socket to it. It loads the site first, and says when it is ready."""
+    """A server process and the socket to it. It loads the site first, and says when it is ready.
 
-    def __init__(self, instance_properties: Mapping[str, Any], label: str) -> None:
+    It is a fork of this process if that *may* be and can be: one thread, no database connection.
+    """
+
+    def __init__(self, instance_properties: Mapping[str, Any], label: str, *, may_fork: bool = False) -> None:
         hello = encode(_hello(instance_properties))
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = processes.leash()
         with theirs:
-            self._process = subprocess.Popen(
-                server.command("serve", f"fork server of {label}", control=theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            fork = may_fork and processes.may_fork() and not is_connected()
+            self._process = (_forked if fork else _started)(theirs, f"fork server of {label}")
         self._socket = ours
         self._socket.send(hello)
         self._socket.settimeout(0)
@@ -89,6 +89,27 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def is_connected() -> bool:
+    """Whether this process has a connection to a database: a fork would have the same one."""
+    return any(each.connection is not None for each in connections.all(initialized_only=True))
+
+
+def _forked(control: socket.socket, label: str) -> processes.Forked:
+    def serve() -> NoReturn:
+        server.serve(os.dup(control.fileno()))
+
+    return processes.fork(serve, name=server.NAME, title=f"jobsaga {label}")
+
+
+def _started(control: socket.socket, label: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        server.command("serve", label, control=control.fileno()),
+        pass_fds=[control.fileno()],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _hello(instance_properties: Mapping[str, Any]) -> Hello:

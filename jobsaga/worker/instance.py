@@ -39,6 +39,7 @@ from jobsaga.messages import (
 )
 from jobsaga.models.workers import InstanceState
 from jobsaga.store.instances import Beat, InstanceStore
+from jobsaga.store.job_logs import with_room
 from jobsaga.store.upkeep import look_after
 from jobsaga.transport.base import SAGA, Transport, instance_endpoint
 from jobsaga.worker.executor import Executor
@@ -108,6 +109,7 @@ class Instance:
             transaction=self.store.transaction,
             claim=self._claim,
             deliver=self._deliver,
+            opened=self._announce,
             after=close_stale_connections,
         )
         self.lease = self._make_lease()
@@ -126,11 +128,14 @@ class Instance:
     # One life
 
     def begin(self) -> None:
-        """Register, announce the job types, and start the threads."""
+        """Register, and start the threads. The job types are announced as soon as a start can come here."""
         self.time.learn(self.store.register(socket.gethostname(), os.getpid(), _version(), self.properties))
-        self.transport.send([(SAGA, self._limit(each, LimitKind.CONFIGURED)) for each in self.definitions])
+        self.receiver.open()
         for part in (self.lease, self.reporter, self.receiver):
             part.start()
+
+    def _announce(self) -> None:
+        self.transport.send([(SAGA, self._limit(each, LimitKind.CONFIGURED)) for each in self.definitions])
         logger.info("Worker %s is ready for %d job types", self.id, len(self.definitions))
 
     def run_once(self, timeout: float = POLL) -> None:
@@ -148,6 +153,11 @@ class Instance:
     def is_idle(self) -> bool:
         """Nothing runs, nothing was taken, nothing is left to say."""
         return self.roster.is_empty and self.reporter.flush(0)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """It is registered, its lease lasts, and it can be told what to start."""
+        return not (self._stopping or self.lost or self.lease.is_over) and self.transport.is_connected()
 
     def stop_taking(self) -> None:
         """Say that no more jobs shall come, and give those back that were not started."""
@@ -188,11 +198,12 @@ class Instance:
 
     # What comes in
 
-    def _claim(self, attempts: list[UUID]) -> set[UUID]:
+    def _claim(self, starts: list[StartJob]) -> list[StartJob]:
+        attempts = [start.attempt_id for start in starts]
         self.roster.claim(attempts)
         claimed = self.store.claim(attempts, self.time.now())
         self.roster.unclaim(set(attempts) - claimed)
-        return claimed
+        return with_room(self.store.alias, [start for start in starts if start.attempt_id in claimed])
 
     def _deliver(self, messages: Iterable[StartJob | CancelJobAttempt | GiveUp]) -> None:
         self._inbox.extend(messages)

@@ -1,7 +1,8 @@
 """The log of an attempt, which is kept with the job's history: its own lines, and what it logs with Python's logging.
 
-It is bounded: after ``JOBSAGA["JOB_LOG_LINES"]`` lines it is full, and only the number of those that followed is
-kept. Lines leave the process as they are written, and go to the database in the worker's batches.
+It is bounded: after ``JOBSAGA["JOB_LOG_LINES"]`` lines, or fewer if attempts before it have written some
+(``store.job_logs``), it is full, and only the number of those that followed is kept. Lines leave the process as they
+are written, and go to the database in the worker's batches.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class JobLog:
 
     def __init__(self, start: StartJob, say: Callable[[WriteJobLog], None], now: Callable[[], Any]) -> None:
         self._start, self._say, self._now = start, say, now
-        self._numbers, self._most = count(1), settings.JOB_LOG_LINES
+        self._numbers, self._most = (
+            count(1),
+            settings.JOB_LOG_LINES if start.log_lines is None else start.log_lines,
+        )
         self._last = 0
         #: Which records of Python's logging belong in it; None: none do.
         self.level: int | None = None

@@ -10,7 +10,6 @@ from contextlib import suppress
 from jobsaga.messages import CancelKind
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 _libc = ctypes.CDLL(None, use_errno=True)
 
 #: The last word before SIGKILL, and who says it: raises JobCancellation in the main thread of a process child.
@@ -44,24 +43,10 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def name_process(name: str) -> None:
-    """What ``ps -o comm`` and ``top`` show; 15 bytes."""
-    _libc.prctl(_PR_SET_NAME, name.encode()[:15])
-
-
 def prefer_as_victim() -> None:
     """If memory runs out, this process shall be ended rather than the instance."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("500")
-
-
-def thread_names() -> list[str]:
-    """The names of all threads of this process, also those that Python does not know."""
-    names = []
-    for task in os.listdir("/proc/self/task"):
-        with suppress(OSError), open(f"/proc/self/task/{task}/comm") as file:
-            names.append(file.read().strip())
-    return names
 
 
 def resident_bytes(pid: int | str = "self") -> int:

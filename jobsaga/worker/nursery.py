@@ -50,18 +50,18 @@ class Nursery:
         monotonic: Callable[[], float],
         hear: Callable[[ChildHandle, Any], None],
         mourn: Callable[[ChildHandle, str], None],
+        may_fork: bool = False,
     ) -> None:
         self._properties, self._label, self._monotonic = instance_properties, label, monotonic
         self._hear, self._mourn = hear, mourn
         self.children: dict[int, ChildHandle] = {}
         self._born = 0
-        self._failures, self._not_before = 0, 0.0
+        self._failures, self._failure, self._not_before = 0, "", 0.0
         #: What went wrong last, while no child can be made.
         self.trouble = ""
         self._unsent: set[ChildHandle] = set()
         self._looked_at = monotonic()
-        self._failure = ""
-        self._server: ForkServer | None = ForkServer(instance_properties, label)
+        self._server: ForkServer | None = ForkServer(instance_properties, label, may_fork=may_fork)
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
         self._selector.register(self._waker, selectors.EVENT_READ, self._waker.clear)

@@ -25,7 +25,7 @@ PAUSE = 1.0
 
 
 class Receiver:
-    """Takes from one endpoint, claims, and hands on. *deliver* is called by the receiver's thread."""
+    """Takes from one endpoint, claims, and hands on. *deliver* and *opened* are called by the receiver's thread."""
 
     def __init__(
         self,
@@ -33,12 +33,14 @@ class Receiver:
         endpoint: str,
         *,
         transaction: Callable[[], AbstractContextManager[object]],
-        claim: Callable[[list[UUID]], set[UUID]],
+        claim: Callable[[list[StartJob]], list[StartJob]],
         deliver: Callable[[list[StartJob | CancelJobAttempt]], None],
+        opened: Callable[[], None],
         after: Callable[[], None] = lambda: None,
     ) -> None:
         self.transport, self.endpoint = transport, endpoint
         self._transaction, self._claim, self._deliver, self._after = transaction, claim, deliver, after
+        self._opened, self._is_open = opened, False
         #: Start messages whose transaction failed, perhaps only after its commit: they are claimed again.
         self._unsure: dict[UUID, StartJob] = {}
         self._closing = Event()
@@ -57,15 +59,20 @@ class Receiver:
             self._thread.join(10)
         self._listener.close()
 
+    def open(self) -> None:
+        """Call *opened*, once, if messages can come by now. The thread asks again until they can."""
+        if not self._is_open and self.transport.is_open(self.endpoint):
+            self._opened()
+            self._is_open = True
+
     def receive(self) -> int:
         """Take and hand on what is there; how many messages."""
         with self._transaction():
             deliveries = self.transport.take(self.endpoint, BATCH)
             messages = [message for each in deliveries if (message := _decoded(each)) is not None]
             self._unsure |= {each.attempt_id: each for each in messages if isinstance(each, StartJob)}
-            claimed = self._claim(list(self._unsure)) if self._unsure else set()
-        wanted: list[StartJob | CancelJobAttempt] = []
-        wanted += (start for start in self._unsure.values() if start.attempt_id in claimed)
+            claimed = self._claim(list(self._unsure.values())) if self._unsure else []
+        wanted: list[StartJob | CancelJobAttempt] = [*claimed]
         wanted += (each for each in messages if isinstance(each, CancelJobAttempt))
         self._unsure.clear()
         if wanted:
@@ -75,6 +82,7 @@ class Receiver:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
+                self.open()
                 if self.receive() < BATCH:
                     self._listener.wait(PAUSE)
             except Exception as error:  # noqa: BLE001 - whatever it is, this thread goes on

@@ -1,8 +1,9 @@
 """The warm server: a process that has loaded the site and only forks.
 
 It is single-threaded, holds no database connection, and never runs user code, so that a fork of it is a clean
-start in milliseconds and its children share its memory. It waits for its children, since only a parent can
-learn how one ended, and ends their process groups when they or the instance end.
+start in milliseconds and its children share its memory. It is itself forked from the worker, or a new interpreter.
+It waits for its children, since only a parent can learn how one ended, and ends their process groups when they or
+the instance end.
 
 Where loading the site starts threads (agents, some libraries), a fork could leave their locks locked for ever:
 then each child is started as a new interpreter, which loads the site itself.
@@ -22,6 +23,7 @@ import traceback
 from contextlib import suppress
 from typing import NoReturn
 
+from jobsaga import processes
 from jobsaga.worker import linux
 from jobsaga.worker.wire import (
     CHUNK,
@@ -39,6 +41,7 @@ from jobsaga.worker.wire import (
 
 log = logging.getLogger("jobsaga.worker")
 
+NAME = "jobsaga-server"
 #: What a new interpreter is told to do: take the caller's path first, so that it finds the same modules.
 BOOT = (
     "import json, sys; arguments = json.loads(sys.argv[1]); sys.path[:] = arguments.pop('path'); "
@@ -56,7 +59,7 @@ def serve(control: int) -> NoReturn:
     """Be a server: told by the instance through the socket ``control``."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    linux.name_process("jobsaga-server")
+    processes.name_process(NAME)
     os.set_inheritable(control, False)  # noqa: FBT003 - no child may hold it: its end means the instance's
     instance = socket.socket(fileno=control)
     told = instance.recv(CHUNK)
@@ -68,7 +71,7 @@ def serve(control: int) -> NoReturn:
     except BaseException:  # noqa: BLE001 - the instance shall tell what is wrong with the site
         instance.send(encode(ServerFailed(traceback.format_exc()[-50_000:])))
         sys.exit(1)
-    threads = linux.thread_names()
+    threads = processes.thread_names()
     gc.collect()
     gc.freeze()
     instance.send(encode(ServerReady(threads if len(threads) > 1 else [])))

@@ -16,6 +16,7 @@ from django.db import Error
 
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.consumers import JobConsumerDefinition
+from jobsaga.pulse import Beat, no_pulse
 from jobsaga.transport.base import Transport
 from jobsaga.worker.connections import close_stale_connections
 from jobsaga.worker.executor import Executor
@@ -29,7 +30,10 @@ COME_BACK_AFTER = 1.0
 
 
 class Worker:
-    """Runs instances. ``run`` belongs to the main thread; ``stop`` may be called by a signal handler."""
+    """Runs instances. ``run`` belongs to the main thread; ``stop`` may be called by a signal handler.
+
+    ``between`` is called after each round, ``pulse`` is told then whether the worker takes jobs.
+    """
 
     def __init__(
         self,
@@ -42,11 +46,12 @@ class Worker:
         grace: float = GRACE,
         clock: Clock | None = None,
         between: Callable[[], None] = lambda: None,
+        pulse: Beat = no_pulse,
     ) -> None:
         self.clock = clock or SystemClock()
         self.make_executor, self.transport, self.definitions = make_executor, transport, definitions
         self.properties, self.concurrency, self.grace = properties, concurrency, grace
-        self._between = between
+        self._between, self._pulse = between, pulse
         self._stops = 0
         self.instance: Instance | None = None
 
@@ -85,10 +90,12 @@ class Worker:
             self._begin(instance)
             while not self._stops and not instance.lost:
                 instance.run_once()
+                self._pulse(instance.takes_jobs)
                 self._between()
             if not instance.lost:
                 self._wind_down(instance)
         finally:
+            self._pulse(ready=False)
             instance.end(LAST_REPORTS)
             self.instance = None
         return instance.lost
@@ -115,3 +122,4 @@ class Worker:
     def _rounds(self, instance: Instance, enough: Callable[[], bool]) -> None:
         while instance.executor.running() and not instance.lost and not enough():
             instance.run_once(0.1)
+            self._pulse(ready=False)

@@ -13,8 +13,8 @@ import pytest
 from django.core.management.base import CommandError
 
 from jobsaga.management.commands.jobsaga import Command
-from tests.engine.places import DatabasePlace
 from tests.engine.world import World
+from tests.engine.worlds import database_place
 
 
 @dataclass
@@ -65,4 +65,4 @@ def call(*argv: object) -> Said:
 @pytest.fixture
 def world(db: None) -> World:
     """The real engine with scripted workers, on the test's database and in its time."""
-    return World(DatabasePlace(None))
+    return World(database_place(None))

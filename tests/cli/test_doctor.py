@@ -20,14 +20,17 @@ from jobsaga.management.cli.diagnosis import examine
 from jobsaga.management.cli.finding import Finding
 from jobsaga.messages import RetryJob
 from jobsaga.transport.base import SAGA
+from tests import brokers
 from tests.cli.conftest import Jobsaga
 from tests.engine.places import DatabasePlace
 from tests.engine.world import TYPE, World
+from tests.store.rows import announcement, write
 
 pytestmark = pytest.mark.django_db
 
 AGO = timedelta(minutes=1)
 REGISTERED = "jobsapp.ActInProcess"
+PUBLISHING = {"TRANSPORT": "amqp://127.0.0.1:1/", "PUBLISH_EVENTS": True}
 
 
 @pytest.fixture
@@ -150,6 +153,11 @@ class TestTheSite:
         assert finding.mend == f"Run manage.py migrate --database {settings.DATABASE}"
 
 
+in_rows = pytest.mark.skipif(
+    brokers.IS_CHOSEN, reason="about the rows of the database transport: here the broker has them"
+)
+
+
 class TestSagaHosts:
     def test_a_deadline_that_nobody_looked_at(self, past: World) -> None:
         past.submit(REGISTERED)
@@ -220,6 +228,7 @@ class TestSagaHosts:
         rows("JobTypeInstance").update(concurrent_job_limit=2)
         assert examine(no_pause) == []
 
+    @in_rows
     def test_messages_that_nobody_takes(self, world: World) -> None:
         world.worker(types=[REGISTERED])
         world.send(RetryJob(job_id=world.submit("audio.Mix")))
@@ -227,6 +236,7 @@ class TestSagaHosts:
         assert (finding.level, finding.subject) == ("error", SAGA)
         assert "messages" not in found(lambda seconds: world.lap() and None)
 
+    @in_rows
     def test_starts_that_a_worker_does_not_take(self, world: World) -> None:
         world.submit(REGISTERED)
         worker = world.worker(types=[REGISTERED])
@@ -234,6 +244,7 @@ class TestSagaHosts:
         assert (finding.level, finding.subject) == ("error", worker.endpoint)
         assert "messages" not in found(lambda seconds: worker.receive() and None)
 
+    @in_rows
     def test_a_message_that_is_put_off_again_and_again(self, world: World) -> None:
         world.worker(types=[REGISTERED])
         world.send(RetryJob(job_id=world.submit("audio.Mix")))
@@ -285,6 +296,19 @@ class TestWhatIsLeftBehind:
         finding = found(no_pause)["dead-letters"]
         assert (finding.level, finding.count) == ("warning", 1)
         assert finding.since == world.dead()[0].at
+
+    @pytest.mark.parametrize(("settings", "says"), [(PUBLISHING, "RabbitMQ"), ({}, "Nobody sends them")])
+    def test_events_that_wait(self, world: World, settings: Any, says: str) -> None:
+        world.worker(types=[REGISTERED])
+        now = datetime.now(UTC)
+        with override_settings(JOBSAGA={**site_settings.JOBSAGA, **settings}):
+            write(world.place, events=[announcement(at=now)])
+            assert "events" not in found(no_pause), "it has only just been written"
+            rows("EventOutbox").all().delete()
+            write(world.place, events=[announcement(at=now - AGO), announcement(at=now)])
+            finding = found(no_pause)["events"]
+        assert (finding.level, finding.count, finding.since) == ("warning", 2, now - AGO)
+        assert says in finding.mend
 
     def test_a_history_that_is_large_and_kept_for_ever(
         self, world: World, monkeypatch: pytest.MonkeyPatch

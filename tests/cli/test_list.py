@@ -73,6 +73,16 @@ def test_what_is_said_of_a_job(jobsaga: Jobsaga, world: World) -> None:
         assert part in line
 
 
+def test_titles_have_a_column_where_there_are_any(jobsaga: Jobsaga, world: World) -> None:
+    world.submit(title="s01e04.mkv")
+    world.submit()
+    heading, plain, named = jobsaga("list").out.splitlines()
+    assert heading.split()[:4] == ["ID", "STATE", "TYPE", "TITLE"]
+    assert "s01e04.mkv" in named
+    assert "s01e04.mkv" not in plain
+    assert {job["title"] for job in jobsaga("list", "--json").json["jobs"]} == {"", "s01e04.mkv"}
+
+
 def test_nothing_to_list(jobsaga: Jobsaga) -> None:
     said = jobsaga("list")
     assert (said.code, said.out, said.err) == (0, "", "No jobs.\n")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -30,7 +32,8 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Between:
         def pause(seconds: float) -> None:
             next(steps, None)
 
-        monkeypatch.setattr(watch.time, "sleep", pause)
+        # Only its own pauses: threads of a transport sleep too.
+        monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
 
     return between
 

@@ -11,9 +11,9 @@ from jobsaga.clock import ManualClock, use_clock
 from jobsaga.engine.events import publish
 from jobsaga.messages import StartJob
 from tests.client.acts import TYPE
-from tests.engine.places import DatabasePlace
 from tests.engine.workers import ScriptedWorker
 from tests.engine.world import World
+from tests.engine.worlds import database_place
 
 
 class Site(World):
@@ -35,4 +35,4 @@ class Site(World):
 def world() -> Iterator[Site]:
     clock = ManualClock()
     with use_clock(clock):
-        yield Site(DatabasePlace(clock), publish=publish)
+        yield Site(database_place(clock), publish=publish)

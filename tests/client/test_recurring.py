@@ -19,9 +19,11 @@ from jobsaga import (
     get_job_state,
     get_recurring_job_state,
     resume_recurring_job,
+    run_job,
     run_recurring_job,
 )
 from jobsaga.conf import settings
+from jobsaga.engine.engine import Engine
 from jobsaga.exceptions import InvalidMessage, InvalidSchedule, RecurringJobNotFound
 from jobsaga.ids import recurring_job_id
 from jobsaga.models import JobHistory, JobSaga, TransportMessage
@@ -265,3 +267,19 @@ def test_a_sites_own_tests_move_the_time(db: None) -> None:
             clock.advance(24 * 3600)
             assert run_until_quiet() == 1
             assert (get_job_state(job_id).run, get_job_state(job_id).is_recurring) == (run, True)
+
+
+def test_a_client_names_the_run_that_it_sees(world: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command may be left to the saga hosts and come late; then it must not be about the next run."""
+    heard: list[Any] = []
+    execute = Engine.execute
+
+    def listen(engine: Engine, tx: Any, message: Any, **options: Any) -> Any:
+        heard.append(message)
+        return execute(engine, tx, message, **options)
+
+    job_id = add_or_update_recurring_job("hourly", act(), "0 * * * *")
+    monkeypatch.setattr(Engine, "execute", listen)
+    cancel_job(job_id)
+    run_job(job_id)
+    assert [(type(each).__name__, each.run) for each in heard] == [("CancelJob", 1), ("RunJob", 2)]

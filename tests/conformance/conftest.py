@@ -19,8 +19,8 @@ from jobsaga.engine.events import publish
 from tests.conformance.deployment import QUICK, Deployment
 from tests.conformance.invariants import problems
 from tests.conformance.surfaces import Diary
-from tests.engine.places import DatabasePlace
 from tests.engine.world import World
+from tests.engine.worlds import database_place
 from tests.jobsapp.jobs.conformance import DIARY
 from tests.processes import Site
 
@@ -55,7 +55,7 @@ def world(db: None) -> Iterator[World]:
     """Scripted workers on the test's database, under a clock that the client's functions follow too."""
     clock = ManualClock()
     with use_clock(clock):
-        yield World(DatabasePlace(clock), publish=publish)
+        yield World(database_place(clock), publish=publish)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ class Deployment:
     def errors(self) -> list[str]:
         """New error lines of the logs that no scenario has announced."""
         found = []
-        for worker in self.site.workers:
+        for worker in self.site.all:
             log = worker.log()
             new, self._read[worker.log_path] = log[self._read.get(worker.log_path, 0) :], len(log)
             found += [line for line in new.splitlines() if any(mark in line for mark in ERRORS)]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from jobsaga import cancel_job, get_job_state, retry_job, submit_job
+from jobsaga import cancel_job, get_job_state, retry_job, submit_job, submit_jobs
 from jobsaga.ids import uuid7
 from tests.conformance.deployment import Deployment
 from tests.conformance.surfaces import history, kinds, path, state
@@ -244,7 +244,7 @@ def test_k08_handlers_that_ignore_their_timeout(one_worker: Deployment) -> None:
 
 def test_k14_global_limit_with_a_real_worker(one_worker: Deployment) -> None:
     """Three at a time on each worker, two in all."""
-    jobs = [submit_job(RareJob("sleep", {"seconds": 0.1})) for _ in range(6)]
+    jobs = submit_jobs([RareJob("sleep", {"seconds": 0.3}) for _ in range(6)])
     for job_id in jobs:
         one_worker.reaches(job_id, "Completed")
     assert one_worker.diary.most_at_once(jobs) == 2

@@ -58,6 +58,21 @@ def test_a_secret_may_begin_with_a_dollar() -> None:
     assert settings(SECRET_KEY="$PATH")["key"] == "$PATH"
 
 
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    mounted = tmp_path / "password"
+    mounted.write_text("p@ss/w:rd #1\n")
+    url = "postgres://me@host/jobs"
+    told = settings(DATABASE_URL=url, DATABASE_PASSWORD_FILE=str(mounted), SECRET_KEY_FILE=str(mounted))
+    assert told["database"]["PASSWORD"] == told["key"] == "p@ss/w:rd #1"
+    with pytest.raises(RuntimeError, match="SECRET_KEY_FILE names a file that cannot be read"):
+        settings(SECRET_KEY_FILE=str(tmp_path / "missing"))
+
+
+def test_a_password_in_the_url_of_the_database_counts() -> None:
+    database = settings(DATABASE_URL="postgres://me:first@host/jobs", DATABASE_PASSWORD="second")["database"]
+    assert database["PASSWORD"] == "first"
+
+
 def test_production_wants_a_key() -> None:
     with pytest.raises(RuntimeError, match="set SECRET_KEY to a long random text"):
         settings(DEBUG="off")

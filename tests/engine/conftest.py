@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests import brokers
 from tests.engine.world import World
 from tests.engine.worlds import EVERYWHERE, make_world
 
@@ -17,13 +14,3 @@ def world(request: pytest.FixtureRequest) -> World:
     ``@pytest.mark.parametrize("world", WITH_ROW_LOCKS, indirect=True)``.
     """
     return make_world(request.param)
-
-
-@pytest.fixture(autouse=True)
-def close_what_was_opened() -> Iterator[None]:
-    """On RabbitMQ, where it was chosen: connections and queues of this test."""
-    yield
-    if brokers.IS_CHOSEN:
-        from tests.engine.rabbit_place import close_all
-
-        close_all()

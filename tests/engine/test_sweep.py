@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobsaga.engine.options import EngineOptions
-from jobsaga.messages import CancelJob, FinalizeJob, RunJob
+from jobsaga.messages import CancelJob, CancelKind, FinalizeJob, RunJob
 from jobsaga.sagas.states import AttemptStates
 from tests.engine.world import World
 from tests.engine.worlds import EVERYWHERE, make_world
@@ -173,7 +173,25 @@ class TestLostWorkers:
         notes = [row.kind for row in world.history(job_id)]
         assert notes[-2:] == ["JobAttemptLate", "JobAttemptBack"]
 
-    def test_a_worker_that_left_is_lost_at_once(self, world: World) -> None:
+    def test_what_a_worker_that_left_said_last_counts_also_when_it_comes_late(self, world: World) -> None:
+        """It may be held back in the queue, or be in the hands of another saga host."""
+        worker = world.worker()
+        job_id = world.submit()
+        (start,) = worker.receive()
+        worker.started(start)
+        world.lap()
+        worker.stops()
+        world.pass_time(5)
+        worker.alive = True  # its words come only now
+        worker.cancel(start, kind=CancelKind.SHUTDOWN)
+        world.pass_time(1)
+        job = world.job(job_id)
+        assert world.state(job_id) == "WaitingForSlot"
+        assert (job.retry_attempt, job.suspect_retries) == (0, 0)
+
+    def test_a_worker_that_left_without_a_last_word_is_lost_when_its_lease_is_over(
+        self, world: World
+    ) -> None:
         worker = world.worker()
         job_id = world.submit()
         (start,) = worker.receive()
@@ -181,7 +199,9 @@ class TestLostWorkers:
         world.lap()
         worker.stops()
         world.pass_time(1)
-        assert world.state(job_id) == "WaitingToRetry"
+        assert world.state(job_id) == "Started"
+        world.pass_time(15)
+        assert world.job(job_id).suspect_retries == 1
 
     def test_what_it_says_afterwards_changes_nothing(self, world: World) -> None:
         worker = world.worker()

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
+from jobsaga.clock import ManualClock
 from jobsaga.store.django import DjangoTransaction
 from jobsaga.transport.base import Delivery
+from tests import brokers
 from tests.engine.world import World
 from tests.engine.worlds import COMMITTED, DATABASE, ROW_LOCKS
 from tests.store.test_database import end_session
 
-STEPS = ["receive", "lock", "write", "ack", "send"]
+#: A transport that lives elsewhere is told after the commit.
+INSIDE = ["receive", "lock", "write"]
+AFTER_IT = ["ack", "send"]
+STEPS = [*INSIDE, *([] if brokers.IS_CHOSEN else AFTER_IT)]
 
 
 class Away(OperationalError):
@@ -65,8 +70,41 @@ def test_a_lap_that_fails_at_any_step_is_done_again_as_a_whole(
     assert [event.name for event in world.events] == ["JobStarted", "JobCompleted"] * 2
 
 
+@pytest.mark.rabbitmq
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", AFTER_IT)
+def test_what_was_committed_stays_when_the_broker_cannot_be_told(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same messages come again, and change nothing; a start that was not sent is made good after its time."""
+    from tests.engine.rabbit_place import RabbitPlace
+
+    world = World(RabbitPlace(ManualClock()))
+    worker = world.worker(limit=2)
+    ids = world.submit_many(3)
+    for start in worker.receive():
+        worker.started(start)
+        worker.complete(start)
+    with failing_at(world, step, monkeypatch), pytest.raises(Away):
+        world.engine.process()
+    done = ["Completed", "Completed", "StartingJobAttempt"]
+    assert world.states(ids) == done
+    ends = world.job(ids[0]).version, world.job(ids[1]).version
+    world.lap()
+    assert world.states(ids) == done
+    assert (world.job(ids[0]).version, world.job(ids[1]).version) == ends
+    assert len(world.told(worker)) == (0 if step == "send" else 1)
+    world.pass_time(20)
+    (start, *_) = reversed(worker.receive())
+    worker.started(start)
+    worker.complete(start)
+    world.lap()
+    assert world.states(ids) == ["Completed"] * 3
+    assert world.dead() == []
+
+
 @pytest.mark.parametrize("world", DATABASE, indirect=True)
-@pytest.mark.parametrize("step", ["lock", "write", "send"])
+@pytest.mark.parametrize("step", sorted({"lock", "write", "send"} & set(STEPS)))
 def test_a_sweep_that_fails_is_done_again(world: World, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = world.worker()
     job_id = world.submit()

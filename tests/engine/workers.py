@@ -96,7 +96,9 @@ class ScriptedWorker:
 
     def take(self) -> list[StartJob]:
         """Take what waits for it, and claim nothing yet. Cancels go to ``canceled``."""
-        taken = [decode(each.body, "instance") for each in self.world.transport.take(self.endpoint, 1000)]
+        taken: list[Message] = []
+        while deliveries := self.world.transport.take(self.endpoint, 1000):
+            taken += [decode(each.body, "instance") for each in deliveries]
         self.canceled += [each for each in taken if isinstance(each, CancelJobAttempt)]
         return [each for each in taken if isinstance(each, StartJob)]
 

@@ -25,7 +25,7 @@ from tests.processes import Site, Worker
 
 TRIALS = int(os.environ.get("JOBSAGA_TRIALS", "1"))
 SEED = int(os.environ.get("JOBSAGA_SEED", "20"))
-HOST = "jobsaga.engine.process"
+HOST = "jobsaga-sagas"
 JOBS = 500
 TENANTS = ("acme", "bolt", "carp")
 

@@ -11,6 +11,7 @@ from django.db import connections
 from jobsaga import submit_job, submit_jobs
 from jobsaga.models import JobInstance, JobSaga
 from jobsaga.models.workers import InstanceState
+from tests import brokers
 from tests.databases import url_for
 from tests.faults.conftest import SLACK, Figure, attempts_of, state_of, wait_for_workers
 from tests.faults.ledger import ALIAS, ENDED, Ledger, boottime, problems
@@ -47,6 +48,7 @@ def through(proxy: Proxy) -> dict[str, str]:
 
 @pytest.mark.postgresql
 @pytest.mark.mariadb
+@pytest.mark.timeout(300 * TRIALS)
 def test_promise_6_commits_of_which_nobody_hears_are_neither_lost_nor_done_twice(
     quick: Site, ledger: Ledger, proxy: MakeProxy, figure: Figure
 ) -> None:
@@ -62,12 +64,16 @@ def test_promise_6_commits_of_which_nobody_hears_are_neither_lost_nor_done_twice
         ]
     )
     rows = JobSaga.objects.using(ALIAS).filter(id__in=jobs).exclude(state__in=ENDED)
-    quick.wait_for(lambda: not rows.exists(), 60 * TRIALS, "all to end")
+    quick.wait_for(lambda: not rows.exists(), (240 if brokers.IS_CHOSEN else 60) * TRIALS, "all to end")
     figure(f"{len(jobs)} jobs, on {connections[ALIAS].vendor}: lost replies", lossy.lost, "commits")
     assert lossy.lost >= 5
     assert worker.alive
     assert problems(ledger, jobs) == []
     outcomes = [[each.outcome for each in attempts_of(job_id)] for job_id in jobs]
+    if brokers.IS_CHOSEN:
+        # A start is sent after its commit. One of which nobody heard is made good after 15 s, so all takes minutes,
+        # in which a heartbeat may be late as well. That no attempt overlapped another is among the problems.
+        outcomes = [of_job[-1:] for of_job in outcomes]
     assert outcomes == [["Completed"]] * len(jobs)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ def record(test: str, began: float, **figures: Any) -> None:
     told = {
         "test": test,
         "database": database,
+        "version": _version(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "took_seconds": round(time.monotonic() - began, 1),
         "trials": TRIALS,
@@ -48,3 +50,9 @@ def record(test: str, began: float, **figures: Any) -> None:
     }
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / f"{test}-{database}.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _version() -> str:
+    """The commit, with "-dirty" if that is not all."""
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

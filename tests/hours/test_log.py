@@ -5,13 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 
-from jobsaga import get_job_state, submit_job
+from jobsaga import Every, add_or_update_recurring_job, get_job_state, retry_job, submit_job
 from jobsaga.messages import JobAttemptFaulted, WriteJobLog
-from jobsaga.models import JobHistory
-from jobsaga.testing import run_until_quiet
+from jobsaga.models import JobHistory, JobSaga
+from jobsaga.testing import manual_clock, run_until_quiet
+from jobsaga.worker.inline import InlineExecutor
+from jobsaga.worker.instance import Instance
+from tests.engine.world import World
+from tests.engine.worlds import database_place
 from tests.hours.conftest import HourDriver, inline
 from tests.hours.hands import ALIAS
 from tests.jobsapp.jobs.hours import Hour
@@ -73,6 +80,66 @@ def test_a_log_that_is_full_counts_what_it_leaves_out(drive: Drive) -> None:
     assert [each.message for each in lines[999:]] == [
         "line 999", "The log is full: what follows is left out", "500 lines were left out",
     ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_the_log_of_a_job_is_bounded_over_all_its_attempts() -> None:
+    """The last attempt may always write half of it, and more if the others wrote less: the oldest lines make room."""
+    with override_settings(JOBSAGA={**settings.JOBSAGA, "JOB_LOG_LINES": 20}):
+        job_id = submit_job(Hour("write_much", {"lines": 4, "then_fail": True}))
+        run_until_quiet()
+        assert len(log_of(job_id)) == 4
+        for seen in (8, 12, 14, 14):
+            retry_job(job_id)
+            run_until_quiet()
+            assert len(log_of(job_id)) == seen
+        JobSaga.objects.using(ALIAS).filter(id=job_id).update(
+            message={"what": "write_much", "args": {"lines": 30, "then_fail": True}}
+        )
+        for _ in range(5):
+            retry_job(job_id)
+            run_until_quiet()
+            assert len(log_of(job_id)) == 22, "what is full says so, in two lines more"
+    assert [row.message for row in log_of(job_id)[10:]] == [
+        *(f"line {number}" for number in range(10)), "The log is full: what follows is left out",
+        "20 lines were left out",
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_each_run_of_a_recurring_job_has_a_log_of_its_own() -> None:
+    with override_settings(JOBSAGA={**settings.JOBSAGA, "JOB_LOG_LINES": 20}), manual_clock() as clock:
+        job_id = add_or_update_recurring_job("talk", Hour("write_much", {"lines": 15}), Every(minutes=1))
+        for run in range(1, 4):
+            clock.advance(60)
+            run_until_quiet()
+            assert len(log_of(job_id)) == 15 * run
+
+
+@pytest.mark.django_db
+def test_a_worker_makes_room_when_it_takes_an_attempt() -> None:
+    world = World(database_place(None))
+    worker = world.worker()
+    job_id = world.submit()
+    (first,) = worker.receive()
+    worker.started(first)
+    for number in range(15):
+        worker.log(first, f"line {number}")
+    worker.fault(first, retry_delay=0)
+    world.lap()
+    world.sweep()
+    (second,) = worker.take()
+    assert (first.follows_another, second.follows_another) == (False, True)
+    with override_settings(JOBSAGA={**settings.JOBSAGA, "JOB_LOG_LINES": 20}):
+        instance = Instance(InlineExecutor(), world.transport, [], instance_id=worker.id)
+        (claimed,) = instance._claim([second])
+        instance.receiver.close()
+    assert claimed.log_lines == 10
+    assert [row.message for row in log_of(job_id)] == [f"line {number}" for number in range(5, 15)]
+
+
+def log_of(job_id: UUID) -> list[JobHistory]:
+    return list(JobHistory.objects.using(ALIAS).filter(job_id=job_id, kind="JobLog").order_by("id"))
 
 
 # what is printed

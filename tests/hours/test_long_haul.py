@@ -46,7 +46,7 @@ def on(*databases: str) -> Callable[[Test], Test]:
 
 
 @on("postgresql", "sqlite")
-@pytest.mark.timeout(120 + 60 * TRIALS)
+@pytest.mark.timeout(120 + 180 * TRIALS)
 def test_every_zombie_is_refused_and_gone_two_seconds_after_it_woke(
     site: Site, ledger: Ledger, tmp_path: Path
 ) -> None:

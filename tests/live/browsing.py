@@ -116,10 +116,18 @@ def visit(browser: Browser, server: Server, user: Any = None, **options: Any) ->
 
 def session_of(user: Any, server: Server) -> dict[str, str]:
     """The cookie of someone who has logged in."""
+    return cookie_of(user, server.url)
+
+
+def cookie_of(user: Any, url: str) -> dict[str, str]:
+    """The same for the site at this address."""
     client = Client()
     client.force_login(user)
-    value = client.cookies[settings.SESSION_COOKIE_NAME].value
-    return {"name": settings.SESSION_COOKIE_NAME, "value": value, "url": server.url}
+    return {
+        "name": settings.SESSION_COOKIE_NAME,
+        "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
+        "url": url,
+    }
 
 
 def superuser(name: str = "ada") -> Any:

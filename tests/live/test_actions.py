@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -185,3 +186,17 @@ def test_the_groups_are_made_once_and_completed(db: None, capsys: pytest.Capture
     capsys.readouterr()
     call_command("jobsaga_groups")
     assert "Jobs: viewer: complete already\nJobs: operator: completed by" in capsys.readouterr().out
+
+
+def test_every_action_takes_a_reason_on_the_page_and_in_the_api(client: Client, world: World) -> None:
+    job_id = world.submit()
+    for verb, kind in (("cancel", "CancelJob"), ("retry", "RetryJob")):
+        assert 'name="reason"' in page_of(client, job_id)
+        post(client, job_id, verb, reason=f" {verb} it ")
+        last = [line for line in world.history(job_id) if line.kind == kind][-1]
+        assert (last.actor, last.message) == ("ada", f"{verb} it")
+    for verb, kind in (("cancel", "CancelJob"), ("finalize", "FinalizeJob")):
+        body = json.dumps({"reason": f"{verb} it"})
+        client.post(reverse(f"jobsaga_api:{verb}", args=[job_id]), body, content_type="application/json")
+        last = [line for line in world.history(job_id) if line.kind == kind][-1]
+        assert (last.actor, last.message) == ("ada", f"{verb} it")

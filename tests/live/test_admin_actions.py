@@ -23,8 +23,8 @@ def world(db: None) -> World:
     return World(DatabasePlace(None))
 
 
-def choose(client: Client, verb: str, jobs: list[Any]) -> Any:
-    doing = {"action": f"{verb}_jobs", "_selected_action": [str(each) for each in jobs]}
+def choose(client: Client, verb: str, jobs: list[Any], **fields: str) -> Any:
+    doing = {"action": f"{verb}_jobs", "_selected_action": [str(each) for each in jobs], **fields}
     return client.post(reverse(LIST), doing, follow=True)
 
 
@@ -76,3 +76,17 @@ def test_progress_is_a_bar_where_the_limit_is_known(client: Client, world: World
     page = client.get(reverse(LIST)).content.decode()
     assert '<progress max="1000" value="250" aria-label="Progress"></progress> 3 of 12' in page
     assert page.count("<progress") == 1
+
+
+def test_the_reason_that_was_typed_beside_the_choice_is_in_the_history(client: Client, world: World) -> None:
+    job_id = world.submit()
+    assert 'name="reason"' in client.get(reverse(LIST)).content.decode()
+    for verb, kind in (
+        ("cancel", "CancelJob"),
+        ("retry", "RetryJob"),
+        ("cancel", "CancelJob"),
+        ("finalize", "FinalizeJob"),
+    ):
+        choose(client, verb, [job_id], reason=f"{verb} <it>")
+        last = [line for line in world.history(job_id) if line.kind == kind][-1]
+        assert (last.actor, last.message) == ("ada", f"{verb} <it>")

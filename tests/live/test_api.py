@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import re
+import tracemalloc
+from collections.abc import Iterator
+from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from jobsaga.client import explain_job
+from jobsaga.conf import settings
 from jobsaga.consumers import consumers, job_consumer
+from jobsaga.live import shell
+from jobsaga.live.api.answers import streamed
+from jobsaga.live.api.openapi import CONVERTER
 from jobsaga.live.api.urls import ROUTES
 from jobsaga.messages import FinalizeJob
+from jobsaga.models import JobHistory
 from jobsaga.sagas import JobStates
 from tests.engine.places import DatabasePlace
-from tests.engine.world import World
+from tests.engine.world import TYPE, World
 from tests.live import scenes
 from tests.live.conftest import EVERYWHERE, Someone
 
@@ -86,6 +99,39 @@ def test_all_events_of_a_job_in_chronological_order_also_when_it_is_gone(
     assert len(get(client, "job-events", job_id)) == len(rows) + 1
     assert get(client, "job-events", other)
     assert get(client, "job-events", uuid4(), status=404)["error"] == "no-such-job"
+
+
+def test_all_of_very_many_events_come_in_order_and_are_never_in_memory_at_once(
+    client: Client, world: World
+) -> None:
+    job_id, many = world.submit(), 50_000
+    rows = JobHistory.objects.using(settings.DATABASE)
+    said, begin = "x" * 200, shell.now()
+    lines = (  # as they may come: not quite in the order of their time
+        JobHistory(
+            job_id=job_id,
+            kind="JobLog",
+            sequence=n,
+            message=f"{n} {said}",
+            at=begin + timedelta(seconds=n ^ 3),
+        )
+        for n in range(many)
+    )
+    rows.bulk_create(lines, batch_size=2000)
+    expected = list(rows.filter(job_id=job_id).order_by("at", "id").values_list("id", flat=True))
+    with CaptureQueriesContext(connections[settings.DATABASE]) as queries:
+        answer: Any = client.get(address("job-events", job_id))
+        tracemalloc.start()
+        ids = re.compile(rb'"id":"(\d+)"')
+        parts = [[int(each) for each in ids.findall(part)] for part in answer.streaming_content]
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert [each for part in parts for each in part] == expected
+    assert most < 12_000_000, "the text alone is more than 10 MB, the rows as objects many times that"
+    asked = [each for each in queries.captured_queries if "jobsaga_jobhistory" in each["sql"]]
+    assert len(asked) == 2 + many // 500
+    text = b"".join(client.get(address("job-events", job_id)).streaming_content)  # type: ignore[attr-defined]
+    assert [int(row["id"]) for row in json.loads(text)] == expected
 
 
 def test_the_newest_200_events_of_all_jobs(client: Client, world: World) -> None:
@@ -157,6 +203,9 @@ def test_the_other_lists(client: Client) -> None:
     assert types["reports.MonthEnd"]["waiting"] == 1
     workers = get(client, "workers")
     assert str(ids["running"]) in next(each for each in workers if each["host"] == "render-1")["running"]
+    in_german = client.get(address("workers"), headers={"Accept-Language": "de"}).json()
+    assert [each["state"] for each in in_german] == [each["state"] for each in workers]
+    assert {each["state"] for each in workers} <= {"running", "silent", "lost", "stopping", "stopped"}
     assert get(client, "stats")["faulted"] == 1
 
 
@@ -215,8 +264,8 @@ def test_submit(client: Client) -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_who_may_ask(someone: Someone, world: World, route: Any) -> None:
-    args = [world.submit()] if "uuid" in route.address else []
-    url = address(route.name, *args)
+    args = {"uuid": [world.submit()], "path": [TYPE]}
+    url = address(route.name, *next((args[kind] for kind in args if f"<{kind}:" in route.address), []))
     ask = {
         "get": lambda who: who.get(url),
         "post": lambda who: who.post(url, "{}", content_type="application/json"),
@@ -226,7 +275,18 @@ def test_who_may_ask(someone: Someone, world: World, route: Any) -> None:
     other = "get" if route.method == "post" else "post"
     viewer = ask[route.method](someone("view_jobsaga"))
     assert viewer.status_code == (403 if route.method == "post" else 200), viewer.content
-    assert ask[other](someone("view_jobsaga")).status_code == 405
+    refused = ask[other](someone("view_jobsaga"))
+    assert (refused.status_code, refused.json()["error"]) == (405, "method-not-allowed")
+    assert route.method.upper() in refused.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "url", ["/api/jobs/7", "/api/v1/jobs/x/cancel", "/api/v1/types/a", "/api/v1/workers/a/b"]
+)
+def test_where_nothing_is_that_is_said_as_json(client: Client, url: str) -> None:
+    assert Client().get(url).status_code == 401
+    for answer in (client.get(url), client.post(url, "{}", content_type="application/json")):
+        assert (answer.status_code, answer.json()["error"]) == (404, "no-such-address")
 
 
 def test_a_session_needs_its_token_to_post(client: Client, world: World) -> None:
@@ -245,9 +305,9 @@ def test_the_document_has_every_address_and_every_answer_fits_it(client: Client)
     assert document["servers"] == [{"url": "/api"}]
     assert len(document["paths"]) == len(ROUTES)
     for route in ROUTES:
-        if route.method != "get":
+        if route.method != "get" or route.content != "application/json":
             continue
-        path = "/" + re.sub(r"<uuid:(\w+)>", r"{\1}", route.address)
+        path = "/" + CONVERTER.sub(r"{\2}", route.address)
         schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         answer = client.get(address(route.name, *([ids["faulted"]] if "{" in path else []))).json()
         fits(schema, answer, document["components"]["schemas"], path)
@@ -278,3 +338,22 @@ def fits(schema: dict[str, Any], value: Any, known: dict[str, Any], where: str) 
         ]
         assert isinstance(value, wanted), (where, value)
     return None
+
+
+def test_under_asgi_it_is_sent_while_it_is_read(world: World) -> None:
+    """Django collects what a plain iterator gives before it sends anything; of an async one it waits for each part."""
+    request = ASGIRequest({"type": "http", "method": "GET", "path": "/", "headers": []}, BytesIO())
+    taken: list[int] = []
+
+    def parts() -> Iterator[bytes]:
+        for number in range(1000):
+            taken.append(number)
+            yield b"x"
+
+    async def first() -> bytes:
+        answer: Any = streamed(request, parts(), "text/plain")
+        assert answer.is_async
+        return await anext(aiter(answer.streaming_content))
+
+    assert asyncio.run(first()) == b"x" * 200
+    assert len(taken) == 200

@@ -14,12 +14,13 @@ from jobsaga.conf import settings
 from jobsaga.live.queries.filters import Asking
 from jobsaga.live.queries.jobs import BadCursor, Cursor, page
 from jobsaga.live.search import parse
+from jobsaga.messages import FinalizeJob
 from jobsaga.models import JobSaga
 from jobsaga.sagas.states import JobStates
 from tests.engine.places import DatabasePlace
 from tests.engine.world import TYPE, World
 from tests.live import scenes
-from tests.live.conftest import EVERYWHERE
+from tests.live.conftest import EVERYWHERE, Someone
 
 pytestmark = EVERYWHERE
 
@@ -146,3 +147,33 @@ def test_a_job_id_that_was_typed_leads_to_the_job(client: Client) -> None:
         "jobsaga_live:job", args=[unknown]
     )
     assert client.get(url, {"q": "state:faulted"}).headers["Location"].endswith("?q=state%3Afaulted")
+
+
+def test_a_title_names_a_job_wherever_it_is_listed(client: Client, someone: Someone, db: None) -> None:
+    world = World(DatabasePlace(None))
+    worker = world.worker()
+    running = world.submit(title="s01e04 <b>.mkv", message={"secret": "what only some may see"})
+    (start,) = worker.receive()
+    worker.started(start)
+    world.lap()
+    shown = "s01e04 &lt;b&gt;.mkv"
+    pages = [reverse(f"jobsaga_live:{name}") for name in ("now", "jobs", "workers", "activity")]
+    pages += [
+        reverse("jobsaga_live:job", args=[running]),
+        reverse("jobsaga_live:type", args=["videos.Convert"]),
+    ]
+    for user in (client, someone("view_jobsaga")):
+        for url in pages:
+            page = user.get(url).content.decode()
+            assert shown in page, url
+            assert "s01e04 <b>" not in page
+    for search in ("title:s01e04", "E04", 'title:"s01e04 <b>"'):
+        assert shown in client.get(reverse("jobsaga_live:jobs"), {"q": search}).content.decode(), search
+    assert shown not in client.get(reverse("jobsaga_live:jobs"), {"q": "title:other"}).content.decode()
+    assert shown in client.get(reverse("admin:jobsaga_jobsaga_changelist")).content.decode()
+    (job,) = client.get("/api/v1/jobs").json()["jobs"]
+    assert job["title"] == "s01e04 <b>.mkv"
+    worker.complete(start)
+    world.lap()
+    world.command(FinalizeJob(job_id=running))
+    assert shown in client.get(reverse("jobsaga_live:job", args=[running])).content.decode(), "it is gone"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.test import Client
+from django.conf import settings as django_settings
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from jobsaga.client import submit_job
 from jobsaga.conf import settings
 from jobsaga.consumers import consumers, job_consumer
-from jobsaga.models import DeadLetter, JobSaga
+from jobsaga.models import DeadLetter, JobSaga, JobTypeHistory, TransportMessage
 from jobsaga.payload import decode
 from tests.engine.places import DatabasePlace
 from tests.engine.world import World
@@ -150,8 +153,8 @@ def letter(body: str, **fields: Any) -> DeadLetter:
     )
 
 
-def settle(client: Client, row: DeadLetter, verb: str) -> Any:
-    return client.post(reverse("jobsaga_live:settle", args=[row.pk, verb]), follow=True)
+def settle(client: Client, row: DeadLetter, verb: str, reason: str = "") -> Any:
+    return client.post(reverse("jobsaga_live:settle", args=[row.pk, verb]), {"reason": reason}, follow=True)
 
 
 def test_a_dead_letter_is_handed_in_again_or_thrown_away(client: Client) -> None:
@@ -159,22 +162,41 @@ def test_a_dead_letter_is_handed_in_again_or_thrown_away(client: Client) -> None
     job_id = world.submit()
     body = f'{{"type": "CancelJob", "job_id": "{job_id}", "reason": "late"}}'
     replayed, discarded = letter(body, job_id=job_id), letter(body)
+    assert client.get(reverse("jobsaga_live:letters")).content.decode().count('name="reason"') == 4
     page = client.get(reverse("jobsaga_live:letters")).content.decode()
     assert "KeyError: odd" in page
-    settle(client, discarded, "discard")
+    settle(client, discarded, "discard", "of a test")
     world.lap()
     assert world.state(job_id) == "WaitingForSlot"
-    settle(client, replayed, "replay")
+    settle(client, replayed, "replay", "mended")
     world.lap()
     assert world.state(job_id) == "Canceled"
     assert not world.dead()
-    noted = [(row.kind, row.actor) for row in world.history(job_id) if row.kind.startswith("DeadLetter")]
-    assert noted == [("DeadLetterReplay", "ada")]
+    (noted,) = [row for row in world.history(job_id) if row.kind.startswith("DeadLetter")]
+    assert (noted.kind, noted.actor, noted.message) == ("DeadLetterReplay", "ada", "mended")
+    assert noted.data == {"dead_letter": "KeyError: odd"}
+    about_no_job = JobTypeHistory.objects.using(settings.DATABASE).get()
+    assert (about_no_job.kind, about_no_job.actor) == ("DeadLetterDiscard", "ada")
+    assert about_no_job.message == "of a test (KeyError: odd)"
+    said = client.get(reverse("jobsaga_live:activity"), {"by": "operators"}).content.decode()
+    assert "of a test (KeyError: odd)" in said
     assert "somebody else has settled it" in settle(client, replayed, "replay").content.decode()
 
 
-def test_a_letter_that_cannot_be_read_stays(client: Client) -> None:
-    row = letter("{}")
+def test_a_letter_is_handed_in_without_the_broker(client: Client) -> None:
+    """It is written with the deletion of the letter, so that both happen or none; and nobody waits for RabbitMQ."""
+    row = letter(f'{{"type":"CancelJob","job_id":"{uuid4()}"}}')
+    nowhere = {**django_settings.JOBSAGA, "TRANSPORT": "amqp://guest@127.0.0.1:1/"}
+    with override_settings(JOBSAGA=nowhere):
+        settle(client, row, "replay")
+    assert not DeadLetter.objects.using(settings.DATABASE).exists()
+    assert [each.body for each in TransportMessage.objects.using(settings.DATABASE).all()] == [row.body]
+    assert not [each.name for each in threading.enumerate() if each.name == "jobsaga-rabbitmq"]
+
+
+@pytest.mark.parametrize("body", ["{}", "no JSON", "[" * 100_000, '{"type": "CancelJob", "job_id": 7}'])
+def test_a_letter_that_cannot_be_read_stays(client: Client, body: str) -> None:
+    row = letter(body)
     assert "it still cannot be read" in settle(client, row, "replay").content.decode()
     assert DeadLetter.objects.using(settings.DATABASE).filter(pk=row.pk).exists()
 

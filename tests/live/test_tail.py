@@ -194,7 +194,8 @@ def follow(reader: FakeReader, messages: int, monkeypatch: pytest.MonkeyPatch) -
 
     async def run() -> list[list[dict[str, Any]]]:
         feed = Feed(lambda: reader, interval=0.0)  # type: ignore[arg-type, return-value]
-        both = [Listener(watched=frozenset({UUID(int=1)})), Listener(watched=frozenset({UUID(int=2)}))]
+        both = [Listener(frozenset({UUID(int=1)}), sees_everything=True),
+                Listener(frozenset({UUID(int=2)}), sees_everything=True)]  # fmt: skip
         for each in both:
             await feed.join(each)
         told = [[await asyncio.wait_for(each.queue.get(), 5) for _ in range(messages)] for each in both]
@@ -212,6 +213,17 @@ def test_all_are_told_the_same_and_all_that_is_watched_is_asked_for(monkeypatch:
     told = follow(reader, 3, monkeypatch)
     assert told[0] == told[1] == [AGAIN, {"t": "patch", "jobs": [patch]}, {"t": "changed", "cursor": 7}]
     assert reader.watched[0] == {UUID(int=1), UUID(int=2)}
+
+
+def test_who_does_not_see_all_is_told_of_what_they_watch() -> None:
+    mine, other = UUID(int=1), UUID(int=2)
+    limited, all_seeing, blind = Listener(frozenset({mine})), Listener(sees_everything=True), Listener()
+    feed = Feed()
+    feed._listeners = {limited, all_seeing, blind}
+    feed._tell_of([{"id": str(mine)}, {"id": str(other)}])
+    assert limited.queue.get_nowait() == {"t": "patch", "jobs": [{"id": str(mine)}]}
+    assert all_seeing.queue.get_nowait() == {"t": "patch", "jobs": [{"id": str(mine)}, {"id": str(other)}]}
+    assert blind.queue.empty()
 
 
 def test_after_an_error_all_are_told_to_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

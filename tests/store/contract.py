@@ -29,6 +29,7 @@ from tests.store.rows import (
     FULL_JOB,
     NOW,
     TYPE,
+    announcement,
     attempt,
     job,
     line,
@@ -36,6 +37,7 @@ from tests.store.rows import (
     stored_checkpoint,
     stored_job,
     update,
+    waiting,
     write,
 )
 
@@ -341,12 +343,23 @@ class StoreContract:
         found = self._silent(place, NOW + timedelta(seconds=seconds))
         assert found == ({} if expected is None else {one.id: expected})
 
-    def test_an_attempt_whose_instance_has_stopped_or_never_was_is_lost(self, place: Place) -> None:
-        stopped = self._instance(place)
-        place.stop(stopped)
-        lost = [attempt(instance_id=stopped), attempt(instance_id=uuid7()), attempt(instance_id=None)]
+    def test_an_attempt_whose_instance_never_was_is_lost(self, place: Place) -> None:
+        lost = [attempt(instance_id=uuid7()), attempt(instance_id=None)]
         write(place, attempts=lost)
         assert self._silent(place, NOW) == {each.id: AttemptStatus.LOST for each in lost}
+
+    def test_what_a_stopped_instance_said_last_may_still_wait_but_what_it_never_received_is_lost(
+        self, place: Place
+    ) -> None:
+        stopped = self._instance(place)
+        unheard = attempt(instance_id=stopped, state=AttemptStates.STARTING)
+        received = attempt(instance_id=stopped, state=AttemptStates.STARTING, received_at=NOW)
+        running = attempt(instance_id=stopped, state=AttemptStates.RUNNING, received_at=NOW)
+        write(place, attempts=[unheard, received, running])
+        place.stop(stopped)
+        assert self._silent(place, NOW) == {unheard.id: AttemptStatus.LOST}
+        later = self._silent(place, NOW + LEASE)
+        assert later == dict.fromkeys((unheard.id, received.id, running.id), AttemptStatus.LOST)
 
     def test_an_attempt_that_was_given_up_is_not_told_that_its_worker_is_back(self, place: Place) -> None:
         instance = self._instance(place)
@@ -500,6 +513,63 @@ class StoreContract:
         dead = Dead(at=NOW, endpoint="saga", body='{"a": "ü"', reason="broken", traceback="…", job_id=uuid7())
         write(place, dead=[dead])
         assert place.dead() == [dead]
+
+    # The outbox
+
+    def test_events_wait_in_the_order_in_which_they_were_written(self, place: Place) -> None:
+        events = [announcement(f"ü {n}") for n in range(7)]
+        write(place, events=events[:4])
+        write(place, events=events[4:])
+        assert waiting(place) == events
+        assert waiting(place, limit=3) == events[:3]
+
+    def test_events_wait_until_they_are_removed(self, place: Place) -> None:
+        events = [announcement() for _ in range(5)]
+        write(place, events=events)
+        with place.store.outbox(4) as first:
+            keys = list(first.events)
+            first.remove([keys[0], keys[2]])
+        assert waiting(place) == [events[1], events[3], events[4]]
+
+    def test_events_are_there_exactly_when_what_they_tell_of_is(self, place: Place) -> None:
+        with suppress(Oops), place.store.transaction() as tx:
+            tx.write(Changes(jobs=[(None, job())], events=[announcement()]))
+            raise Oops
+        assert waiting(place) == []
+
+    def test_events_stay_when_their_sender_fails(self, place: Place) -> None:
+        event = announcement()
+        write(place, events=[event])
+        with suppress(Oops), place.store.outbox(10) as first:
+            assert list(first.events.values()) == [event]
+            raise Oops
+        assert waiting(place) == [event]
+
+    def test_what_is_written_later_never_takes_the_place_of_an_event_in_hand(self, place: Place) -> None:
+        write(place, events=[announcement()])
+        with place.store.outbox(10) as first:
+            keys = list(first.events)
+            first.remove(keys)
+        late = announcement()
+        write(place, events=[late])
+        with place.store.outbox(10) as second:
+            second.remove(keys)
+        assert waiting(place) == [late]
+
+    def test_of_an_event_that_cannot_be_sent_a_dead_letter_stays(self, place: Place) -> None:
+        write(place, events=[announcement(), announcement()])
+        dead = Dead(at=NOW, endpoint="events", body="{}", reason="too large")
+        with place.store.outbox(1) as first:
+            first.remove(list(first.events), [dead])
+        assert place.dead() == [dead]
+        assert len(waiting(place)) == 1
+
+    def test_no_retention_removes_an_event(self, place: Place) -> None:
+        done = job(state=JobStates.COMPLETED, finished_at=NOW - 9 * DAY)
+        write(place, jobs=[done], history=[line(done.id, at=NOW - 9 * DAY)])
+        write(place, events=[announcement(at=NOW - 9 * DAY)])
+        assert self._prune(place, Retention(jobs=SECOND, history=SECOND, logs=SECOND)) == 2
+        assert len(waiting(place)) == 1
 
     # Helpers
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from jobsaga.ids import uuid7
+from jobsaga.remote.events import Announcement
 from jobsaga.sagas import Attempt, Checkpoint, Job
 from jobsaga.sagas.states import AttemptStates, JobStates
 from jobsaga.store.base import Changes, HistoryRow, Retention, Store
@@ -37,6 +38,24 @@ def attempt(**fields: Any) -> Attempt:
 def line(job_id: UUID, **fields: Any) -> HistoryRow:
     """A line of history."""
     return HistoryRow(**{"job_id": job_id, "at": NOW, "kind": "Noted", **fields})
+
+
+def announcement(text: str = "", **fields: Any) -> Announcement:
+    """A public event, to be sent."""
+    given: dict[str, Any] = {
+        "id": uuid7(),
+        "at": NOW,
+        "kind": "JobSubmitted",
+        "job_type": TYPE,
+        "body": f'"{text}"',
+    }
+    return Announcement(**{**given, **fields})
+
+
+def waiting(place: Place, limit: int = 1000) -> list[Announcement]:
+    """The events of the outbox, which stay there."""
+    with place.store.outbox(limit) as found:
+        return list(found.events.values())
 
 
 def write(place: Place, **changes: Any) -> None:
@@ -97,6 +116,7 @@ FULL_JOB: dict[str, Any] = {
     "run": 2,
     "scheduled_for": NOW.astimezone(timezone(timedelta(hours=5, minutes=30))),
     "concurrency_key": "acme",
+    "title": "s01e04 🎬.mkv",
     "recurring": True,
     "recurring_name": "nightly",
     "cron": "0 0 3 * * *",

@@ -16,6 +16,7 @@ from jobsaga.models import TransportMessage
 from jobsaga.store.django import DjangoStore
 from jobsaga.transport.base import SAGA, backoff, instance_endpoint
 from jobsaga.transport.database import FULL_SCAN_EVERY, MARGIN, DatabaseTransport
+from tests.store.rows import announcement
 from tests.threads import in_thread
 from tests.transport.contract import Post, TransportContract, note, reasons
 
@@ -222,3 +223,8 @@ def test_the_databases_time_decides_when_a_message_comes_again(monkeypatch: pyte
         transport.defer(transport.receive(SAGA, 1))
     monkeypatch.undo()
     wait_for(lambda: transport.take(SAGA, 1), 5, "the message to come again")
+
+
+def test_without_a_broker_no_event_is_taken() -> None:
+    receipt = DatabaseTransport().publish_events([announcement()])
+    assert (receipt.taken, receipt.refused, receipt.error) == (frozenset(), {}, "there is no broker")

@@ -9,6 +9,7 @@ import pytest
 from jobsaga.clock import ManualClock
 from jobsaga.memory import Memory
 from jobsaga.transport.memory import MemoryTransport
+from tests.store.rows import announcement
 from tests.transport.contract import Post, TransportContract
 
 
@@ -26,3 +27,8 @@ class TestMemoryTransportInAMemory(TransportContract):
         clock, memory = ManualClock(), Memory()
         transport = MemoryTransport(memory, clock)
         return Post(transport, clock, memory.transaction, lambda: transport)
+
+
+def test_without_a_broker_no_event_is_taken() -> None:
+    receipt = MemoryTransport().publish_events([announcement()])
+    assert (receipt.taken, receipt.refused, receipt.error) == (frozenset(), {}, "there is no broker")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from jobsaga.remote.contract import REQUESTS
 from jobsaga.transport.base import SAGA, instance_endpoint
 from jobsaga.transport.rabbitmq.address import Address
 from jobsaga.transport.rabbitmq.inbox import Ack, Inbox, Token
@@ -20,17 +21,18 @@ INSTANCE = instance_endpoint(UUID(int=1))
 def test_the_queues_are_declared_as_ever() -> None:
     """A running site has these queues: other arguments need another version in their names."""
     queues = Queues("shop")
-    assert queues.of(SAGA) == Queue(
-        "shop.v1.saga",
-        {
-            "x-queue-type": "quorum",
-            "x-delivery-limit": 20,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": "shop.v1.dead",
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-        },
-    )
+    for endpoint in (SAGA, REQUESTS):
+        assert queues.of(endpoint) == Queue(
+            f"shop.v1.{endpoint}",
+            {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": 20,
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": "shop.v1.dead",
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
     assert queues.of(DEAD) == Queue("shop.v1.dead", {"x-queue-type": "classic"})
     assert queues.of(INSTANCE) == Queue(
         "shop.v1.instance-00000000000000000000000000000001",
@@ -38,7 +40,7 @@ def test_the_queues_are_declared_as_ever() -> None:
     )
 
 
-@pytest.mark.parametrize("endpoint", [SAGA, DEAD, INSTANCE])
+@pytest.mark.parametrize("endpoint", [SAGA, REQUESTS, DEAD, INSTANCE])
 def test_nothing_is_declared_that_rabbitmq_4_refuses(endpoint: str) -> None:
     """Transient queues that are not exclusive, mirrored queues, the plugin for delays."""
     queue = Queues().of(endpoint)

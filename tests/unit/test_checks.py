@@ -83,6 +83,14 @@ def test_a_lease_lasts_three_heartbeats(timeout: Any, ids: list[str]) -> None:
     assert all("14.9 s, less than three times HEARTBEAT_INTERVAL (5 s)" in text for _, text in messages)
 
 
+def test_events_need_a_broker() -> None:
+    with sound_database() as alias:
+        ((code, said),) = found(PUBLISH_EVENTS=True, DATABASE=alias)
+        assert code == "jobsaga.W004"
+        assert "database://, which has no broker" in said
+        assert found(PUBLISH_EVENTS=True, DATABASE=alias, TRANSPORT="amqp://broker/") == []
+
+
 def test_a_site_needs_time_zones() -> None:
     with sound_database() as alias, override_settings(USE_TZ=False):
         [(id, text)] = found(DATABASE=alias)

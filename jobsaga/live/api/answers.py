@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import wraps
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.http.response import HttpResponseNotAllowed
 from django.utils.cache import add_never_cache_headers
+from django.views.decorators.csrf import csrf_exempt
 
-from jobsaga.live import access
+from jobsaga.live import access, scope
+from jobsaga.live.api.door import enter
 from jobsaga.live.api.records import Problem, Record
+from jobsaga.live.api.refused import Refused
 from jobsaga.payload import check_json
 
 JSON = "application/json"
+#: Rows that are sent together.
+BATCH = 200
 #: What a spreadsheet would take for a formula.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 T = TypeVar("T")
 View = Callable[..., HttpResponseBase]
-
-
-class Refused(Exception):
-    """A request that cannot be answered: a status, a short word for machines, a sentence for people."""
-
-    def __init__(self, status: int, error: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.error, self.detail = status, error, detail
 
 
 def endpoint(
@@ -38,15 +37,19 @@ def endpoint(
     """Make a view an address of the API: for these methods, and for users with this permission."""
 
     def decorate(view: View) -> View:
+        @csrf_exempt  # asked for in enter(), where it is known whether a session or a token is used
         @wraps(view)
         def respond(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             if request.method not in methods:
-                return HttpResponseNotAllowed(methods)
+                return _not_allowed(request, methods)
             try:
-                _check(request, permission)
-                response = view(request, **kwargs)
+                enter(request, permission)
+                with scope.seen_by(access.viewer(request)):
+                    response = view(request, **kwargs)
             except Refused as refused:
                 response = json(Problem(error=refused.error, detail=refused.detail), refused.status)
+                if refused.status == 401:
+                    response.headers["WWW-Authenticate"] = 'Bearer realm="jobsaga"'
             add_never_cache_headers(response)
             response.headers["X-Content-Type-Options"] = "nosniff"
             return response
@@ -56,11 +59,11 @@ def endpoint(
     return decorate
 
 
-def _check(request: HttpRequest, permission: str) -> None:
-    if not request.user.is_authenticated:
-        raise Refused(401, "not-authenticated", "Log in first.")
-    if not access.may(request, access.VIEW) or not access.may(request, permission):
-        raise Refused(403, "not-permitted", f"You lack the permission {permission}.")
+def _not_allowed(request: HttpRequest, methods: Sequence[str]) -> HttpResponse:
+    said = f"Here {', '.join(methods)} can be asked, not {request.method}."
+    response = json(Problem(error="method-not-allowed", detail=said), 405)
+    response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
 def json(answer: Any, status: int = 200) -> HttpResponse:
@@ -68,22 +71,45 @@ def json(answer: Any, status: int = 200) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(answer), content_type=JSON, status=status)
 
 
-def listed(request: HttpRequest, rows: Sequence[Record], whole: Any) -> HttpResponseBase:
-    """A list in the format that was asked for; *whole* is what is answered as JSON."""
+def listed(request: HttpRequest, rows: Iterable[Record], whole: Any) -> HttpResponseBase:
+    """A list in the format that was asked for. *whole* is what is answered as JSON; None: the rows, bit by bit."""
     wanted = request.GET.get("format", "json")
     if wanted == "json":
-        return json(whole)
+        return json(whole) if whole is not None else streamed(request, _array(rows), JSON)
     if wanted == "ndjson":
-        lines = (msgspec.json.encode(row) + b"\n" for row in rows)
-        return StreamingHttpResponse(lines, content_type="application/x-ndjson")
+        return streamed(request, (msgspec.json.encode(row) + b"\n" for row in rows), "application/x-ndjson")
     if wanted == "csv":
-        response = StreamingHttpResponse(_csv(rows), content_type="text/csv; charset=utf-8")
+        response = streamed(request, _csv(rows), "text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="jobs.csv"'
         return response
     raise Refused(400, "unknown-format", "The format is json, csv or ndjson.")
 
 
-def _csv(rows: Sequence[Record]) -> Iterator[bytes]:
+def streamed(request: HttpRequest, parts: Iterator[bytes], content_type: str) -> StreamingHttpResponse:
+    """An answer that is made while it is sent. Under ASGI Django would first collect what a plain iterator gives."""
+    together = _batched(parts)
+    content = _without_blocking(together) if isinstance(request, ASGIRequest) else together
+    return StreamingHttpResponse(content, content_type=content_type)
+
+
+async def _without_blocking(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while part := await sync_to_async(lambda: next(parts, b""))():
+        yield part
+
+
+def _batched(parts: Iterator[bytes]) -> Iterator[bytes]:
+    while batch := b"".join(islice(parts, BATCH)):
+        yield batch
+
+
+def _array(rows: Iterable[Record]) -> Iterator[bytes]:
+    yield b"["
+    for number, row in enumerate(rows):
+        yield (b"," if number else b"") + msgspec.json.encode(row)
+    yield b"]"
+
+
+def _csv(rows: Iterable[Record]) -> Iterator[bytes]:
     line = io.StringIO()
     writer = csv.writer(line)
     for number, row in enumerate(rows):

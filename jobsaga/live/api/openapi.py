@@ -7,12 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from jobsaga.live.api.answers import JSON, endpoint, json
 from jobsaga.live.api.records import Problem
 
 REFERENCES = "#/components/schemas/{name}"
+#: What a part of an address may be.
+CONVERTER = re.compile(r"<(\w+):(\w+)>")
+PARTS: dict[str, dict[str, Any]] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "path": {"type": "string", "minLength": 1, "maxLength": 200},
+}
 #: What each word of a query may be.
 QUERIES: dict[str, dict[str, Any]] = {
     "q": {"type": "string", "maxLength": 1000},
@@ -22,9 +29,12 @@ QUERIES: dict[str, dict[str, Any]] = {
     "format": {"type": "string", "enum": ["json", "csv", "ndjson"]},
 }
 REFUSALS = {
-    400: "The request is not understood.", 401: "Nobody is logged in.", 403: "A permission is lacking.",
-    404: "There is no such job.", 409: "Nothing was done; refused says why.", 413: "Too much was sent.",
-    415: "Something else than JSON was sent.", 422: "The message or its type is not valid.",
+    400: "The request is not understood.", 401: "Nobody is logged in, or the token is not valid.",
+    403: "A permission is lacking.",
+    404: "There is no such job, type or worker.", 405: "Another method is needed.",
+    409: "Nothing was done; refused says why.",
+    413: "Too much was sent.", 415: "Something else than JSON was sent.",
+    422: "The message, its type or the limit is not valid.",
     503: "Something is wrong; the checks say what.",
 }  # fmt: skip
 
@@ -36,16 +46,18 @@ def document(routes: Sequence[Any], server: str = "") -> dict[str, Any]:
     by_kind = {str(kind): schema for kind, schema in zip([*kinds, Problem], schemas, strict=True)}
     paths: dict[str, Any] = {}
     for route in routes:
-        address = "/" + re.sub(r"<uuid:(\w+)>", r"{\1}", route.address)
+        address = "/" + CONVERTER.sub(r"{\2}", route.address)
         paths.setdefault(address, {})[route.method] = _operation(route, by_kind)
     return {
         "openapi": "3.1.0",
         "info": {"title": "jobsaga", "version": "1", "description": "Jobs: what happened, what is, and steering."},
         "servers": [{"url": server}],
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": {"session": {
-            "type": "apiKey", "in": "cookie", "name": "sessionid"}}},
-        "security": [{"session": []}],
+        "components": {"schemas": components, "securitySchemes": {
+            "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
+            "token": {"type": "http", "scheme": "bearer"},
+        }},
+        "security": [{"session": []}, {"token": []}],
     }  # fmt: skip
 
 
@@ -62,18 +74,17 @@ def view(routes: Sequence[Any]) -> Callable[..., HttpResponseBase]:
 
 def _operation(route: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-        for name in re.findall(r"<uuid:(\w+)>", route.address)
+        {"name": name, "in": "path", "required": True, "schema": PARTS[kind]}
+        for kind, name in CONVERTER.findall(route.address)
     ] + [{"name": name, "in": "query", "required": False, "schema": QUERIES[name]} for name in route.query]
-    success = 201 if route.name == "submit" else 200
-    content = {JSON: {"schema": schemas[str(route.gives)]}}
+    content = {route.content: {"schema": schemas[str(route.gives)]}}
     if "format" in route.query:
         content |= {
             "text/csv": {"schema": {"type": "string"}},
             "application/x-ndjson": {"schema": {"type": "string"}},
         }
     problem = {JSON: {"schema": schemas[str(Problem)]}}
-    answers: dict[str, Any] = {str(success): {"description": "It is answered.", "content": content}}
+    answers: dict[str, Any] = {str(route.status): {"description": "It is answered.", "content": content}}
     for status in _refusals(route):
         answer = content if status in (409, 503) else problem
         answers[str(status)] = {"description": REFUSALS[status], "content": answer}
@@ -90,12 +101,13 @@ def _operation(route: Any, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusals(route: Any) -> list[int]:
-    found = [401, 403]
+    found = [401, 403, 405]
     found += [400] if route.query or route.takes is not None else []
-    found += [404] if "uuid" in route.address else []
+    found += [404] if CONVERTER.search(route.address) else []
     if route.method == "post":
         found += [413, 415]
-        found += [422] if route.name == "submit" else [409]
+        found += [422] if route.name in ("submit", "limit") else []
+        found += [409] if route.status == 200 else []
     if route.name == "health":
         found.append(503)
     return found

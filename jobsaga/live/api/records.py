@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from jobsaga.live.explain import Reason
 from jobsaga.live.queries.types import TypeLine
 from jobsaga.live.queries.workers import WorkerLine
+from jobsaga.messages import LONGEST_OVERRIDE
 from jobsaga.models import JobAttemptSaga, JobHistory, JobSaga
 from jobsaga.sagas.states import AttemptStates, JobStates
+
+Limit = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -48,6 +51,8 @@ class Job(Record, frozen=True, kw_only=True):
 
     job_id: str
     job_type: str
+    #: What its consumer calls it; empty: nothing.
+    title: str
     state: str
     version: int
     priority: int
@@ -120,7 +125,7 @@ class JobType(Record, frozen=True, kw_only=True):
 
 
 class Worker(Record, frozen=True, kw_only=True):
-    """A worker process."""
+    """A worker process; ``state`` is running, silent, lost, stopping or stopped."""
 
     instance_id: str
     host: str
@@ -171,6 +176,27 @@ class Command(Record, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Why(Record, frozen=True, kw_only=True):
+    """Why it is asked, for the history."""
+
+    reason: str = ""
+
+
+class Limits(Why, frozen=True, kw_only=True):
+    """Other limits for a job type, one of them or both, for so many seconds."""
+
+    concurrent_job_limit: Limit | None = None
+    global_concurrent_job_limit: Limit | None = None
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_OVERRIDE)] = 1800
+
+
+class Asked(Record, frozen=True, kw_only=True):
+    """What was asked of a job type or a worker: a saga host does it as soon as it has heard of it."""
+
+    asked: str
+    of: str
+
+
 class Accepted(Record, frozen=True, kw_only=True):
     """What came of a command: the job's state after it. ``refused`` says why nothing was done."""
 
@@ -215,7 +241,7 @@ def job_fields(job: JobSaga) -> dict[str, Any]:
     """What a job is in a list and in full."""
     waits = job.state in (JobStates.WAITING_TO_START.value, JobStates.WAITING_TO_RETRY.value)
     return {
-        "job_id": str(job.pk), "job_type": job.job_type, "state": JobStates(job.state).label,
+        "job_id": str(job.pk), "job_type": job.job_type, "title": job.title, "state": JobStates(job.state).label,
         "version": job.version, "priority": job.priority, "run": job.run, "retry_attempt": job.retry_attempt,
         "submitted": utc(job.submitted_at), "submitted_by": job.submitted_by, "started": utc(job.started_at),
         "finished": utc(job.finished_at), "duration": seconds(job.duration),
@@ -256,7 +282,7 @@ def worker(line: WorkerLine) -> Worker:
     """A worker."""
     row = line.instance
     return Worker(
-        instance_id=str(row.pk), host=row.host, pid=row.pid, state=line.state, version=row.version,
+        instance_id=str(row.pk), host=row.host, pid=row.pid, state=line.condition, version=row.version,
         started=utc(row.started_at) or "", heard=utc(line.heard) or "",
         job_types=[each.job_type for each in line.types], running=[str(job.pk) for job in line.running],
     )  # fmt: skip

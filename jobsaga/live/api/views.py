@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
@@ -10,10 +13,11 @@ from jobsaga.client import get_job_state, submit_job
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
 from jobsaga.exceptions import InvalidMessage, UnknownJobType
-from jobsaga.live import access, queries, shell
+from jobsaga.live import access, queries, scope, shell
 from jobsaga.live.actions import ACTIONS, perform
 from jobsaga.live.api import records
-from jobsaga.live.api.answers import Refused, body, endpoint, json, listed
+from jobsaga.live.api.answers import body, endpoint, json, listed
+from jobsaga.live.api.refused import Refused
 from jobsaga.live.queries import counts as count_queries
 from jobsaga.live.queries import health as health_queries
 from jobsaga.live.queries import job as job_queries
@@ -21,19 +25,19 @@ from jobsaga.live.queries import jobs as jobs_queries
 from jobsaga.live.queries import types as type_queries
 from jobsaga.live.queries import workers as worker_queries
 from jobsaga.live.search import PREFIX, parse
-from jobsaga.models import JobHistory, JobSaga
 from jobsaga.sagas.states import JobStates
 
 #: The newest so many events are given, and no more.
 NEWEST = 200
 EVENTS = 1000
+AT_ONCE = 500
 LARGEST_PAGE = 200
 
 
 @endpoint()
 def recent_events(request: HttpRequest) -> HttpResponseBase:
     """The newest 200 events of all jobs, the newest first."""
-    rows = JobHistory.objects.using(settings.DATABASE).defer("data").order_by("-id")[:NEWEST]
+    rows = scope.history(settings.DATABASE).defer("data").order_by("-id")[:NEWEST]
     found = [records.event(row) for row in rows]
     return listed(request, found, found)
 
@@ -41,13 +45,25 @@ def recent_events(request: HttpRequest) -> HttpResponseBase:
 @endpoint()
 def job_events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """All events of one job in chronological order; also of a job that is gone."""
-    rows = (
-        JobHistory.objects.using(settings.DATABASE).defer("data").filter(job_id=job_id).order_by("at", "id")
-    )
-    found = [records.event(row) for row in rows]
-    if not found:
+    rows = scope.history(settings.DATABASE).defer("data").filter(job_id=job_id)
+    ids = array("q", rows.order_by("at", "id").values_list("id", flat=True).iterator())
+    if not ids:
         raise Refused(404, "no-such-job", f"Nothing was ever stored of {job_id}.")
-    return listed(request, found, found)
+    found = (records.event(row) for row in in_order(rows, ids))
+    return listed(request, found, list(found) if _is_small(request, ids) else None)
+
+
+def in_order(rows: Any, ids: Sequence[int]) -> Iterator[Any]:
+    """The rows of these ids, some at a time: a job may have said a million things."""
+    for start in range(0, len(ids), AT_ONCE):
+        part = ids[start : start + AT_ONCE]
+        known = {row.pk: row for row in rows.filter(pk__in=list(part))}
+        yield from (known[each] for each in part if each in known)
+
+
+def _is_small(request: HttpRequest, ids: Sequence[int]) -> bool:
+    """Whether it is answered as a whole."""
+    return len(ids) <= EVENTS and request.GET.get("format", "json") == "json"
 
 
 @endpoint()
@@ -105,7 +121,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 @endpoint()
 def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
     """Events of one job in the order of their numbers, those ``after`` a number; at most 1,000."""
-    rows = JobHistory.objects.using(settings.DATABASE).defer("data").filter(job_id=job_id).order_by("id")
+    rows = scope.history(settings.DATABASE).defer("data").filter(job_id=job_id).order_by("id")
     after = request.GET.get("after", "")
     if after:
         if not after.isdecimal() or len(after) > 18:
@@ -121,10 +137,12 @@ def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 def submit(request: HttpRequest) -> HttpResponseBase:
     """Submit a job."""
     wanted = body(request, records.Submission, settings.MAX_MESSAGE_BYTES)
+    if not scope.knows_type(wanted.job_type):
+        raise Refused(403, "not-permitted", f"The token is not for jobs of {wanted.job_type}.")
     try:
         job_id = submit_job(
             wanted.job_type, wanted.message, properties=wanted.properties, priority=wanted.priority,
-            submitted_by=request.user.get_username()[:200],
+            submitted_by=access.name_of(request),
         )  # fmt: skip
     except UnknownJobType as error:
         raise Refused(422, "unknown-job-type", str(error)) from None
@@ -140,12 +158,10 @@ def _command(verb: str) -> object:
     def command(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         wanted = body(request, records.Command, 10_000)
         outcome = perform(
-            action, [job_id], by=request.user.get_username()[:200], reason=wanted.reason.strip()[:1000],
+            action, [job_id], by=access.name_of(request), reason=wanted.reason.strip()[:1000],
             expected_version=wanted.expected_version, alias=settings.DATABASE,
         )  # fmt: skip
-        state = (
-            JobSaga.objects.using(settings.DATABASE).filter(pk=job_id).values_list("state", flat=True).first()
-        )
+        state = scope.jobs(settings.DATABASE).filter(pk=job_id).values_list("state", flat=True).first()
         if not outcome.changed and state is None:
             raise Refused(404, "no-such-job", f"There is no job {job_id}.")
         refused = next(iter(outcome.left), "")
@@ -166,7 +182,7 @@ cancel, retry, run, finalize = (_command(verb) for verb in ("cancel", "retry", "
 def types(request: HttpRequest) -> HttpResponseBase:
     """All job types."""
     known = type_queries.read(settings.DATABASE, shell.now())
-    found = [records.job_type(known.lines[name]) for name in known.names]
+    found = [records.job_type(known.lines[name]) for name in known.names if scope.knows_type(name)]
     return listed(request, found, found)
 
 
@@ -191,6 +207,12 @@ def health(request: HttpRequest) -> HttpResponseBase:
     checks = health_queries.read(settings.DATABASE, shell.now(), SystemClock().now())
     found = [records.Check(name=each.name, state=each.state, said=each.said, fix=each.fix) for each in checks]
     return json(found, 503 if any(each.state == "bad" for each in checks) else 200)
+
+
+@endpoint(methods=("GET", "HEAD", "POST"))
+def nothing(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+    """Where there is nothing."""
+    raise Refused(404, "no-such-address", "There is nothing at this address.")
 
 
 def _size(request: HttpRequest) -> int:

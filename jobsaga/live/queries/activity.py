@@ -1,26 +1,30 @@
-"""Everything that happened, to all jobs, the newest first."""
+"""Everything that happened to all jobs, and what people asked of job types and workers; the newest first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from jobsaga.live import scope
 from jobsaga.live.queries.rows import light, named
-from jobsaga.models import JobHistory
+from jobsaga.models import JobHistory, JobTypeHistory
 
 PAGE = 100
 #: What a person did: a row that names one, and is no submission.
 BY_PEOPLE = Q(actor__gt="") & ~Q(kind="JobSubmitted")
 
 
+Row = TypeVar("Row", JobHistory, JobTypeHistory)
+
+
 @dataclass
-class EventsPage:
+class EventsPage(Generic[Row]):
     """Some events in order, and the numbers of the pages beside this one."""
 
-    events: list[JobHistory] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
     older: int | None = None
     newer: int | None = None
 
@@ -38,13 +42,26 @@ def page(
     before: int | None = None,
     after: int | None = None,
     with_message: bool = True,
-) -> EventsPage:
+) -> EventsPage[JobHistory]:
     """The newest events, or those before or after a number. *people*: only what someone did."""
     rows = _rows(alias)
     if people:
         rows = rows.filter(BY_PEOPLE)
     if job_id:
         rows = rows.filter(job_id=job_id)
+    found = _turn_to(rows, before, after)
+    with_jobs(alias, found.events, with_message=with_message)
+    return found
+
+
+def of_operators(
+    alias: str, *, before: int | None = None, after: int | None = None
+) -> EventsPage[JobTypeHistory]:
+    """What people asked of job types and workers, and of dead letters about no job; paged in the same way."""
+    return _turn_to(JobTypeHistory.objects.using(alias).all(), before, after)
+
+
+def _turn_to(rows: QuerySet[Row, Any], before: int | None, after: int | None) -> EventsPage[Row]:
     backwards = after is not None and before is None
     if backwards:
         found = list(rows.filter(id__gt=after).order_by("id")[: PAGE + 1])
@@ -56,7 +73,7 @@ def page(
         found.reverse()
     older, newer = (True, more) if backwards else (more, before is not None)
     return EventsPage(
-        with_jobs(alias, found, with_message=with_message),
+        found,
         older=found[-1].id if found and older else None,
         newer=found[0].id if found and newer else None,
     )
@@ -74,4 +91,4 @@ def with_jobs(alias: str, events: list[JobHistory], *, with_message: bool) -> li
 
 
 def _rows(alias: str) -> QuerySet[JobHistory, Any]:
-    return JobHistory.objects.using(alias).defer("data")
+    return scope.history(alias).defer("data")

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
+from jobsaga.live import scope
 from jobsaga.live.queries import COUNTED
-from jobsaga.models import JobAttemptSaga, JobSaga
+from jobsaga.models import JobAttemptSaga
 from jobsaga.sagas.states import ACTIVE_JOB_STATES, JobStates
 
 DAY = timedelta(days=1)
@@ -28,7 +29,7 @@ class Counts(NamedTuple):
 
 def counts(alias: str, now: datetime) -> Counts:
     """Seven counts, each by an index, none of them over more than ``COUNTED`` rows."""
-    jobs = JobSaga.objects.using(alias)
+    jobs = scope.jobs(alias)
     held = JobAttemptSaga.objects.using(alias).filter(holds_slot=True)
     active = [state.value for state in ACTIVE_JOB_STATES]
     due = jobs.filter(due_at__isnull=False)

@@ -10,11 +10,12 @@ from django.db.models import F, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left
 
+from jobsaga.live import scope
 from jobsaga.models import JobSaga
 from jobsaga.sagas.states import JobStates
 
 #: The newest so many failures are grouped.
-GROUPED = 5000
+GROUPED = 1000
 WINDOWS = (("1h", timedelta(hours=1)), ("24h", timedelta(days=1)), ("7d", timedelta(days=7)))
 LONGEST = 300
 
@@ -43,7 +44,7 @@ def read(alias: str, now: datetime) -> tuple[list[Group], bool]:
         "said": Left(KeyTextTransform("message", "fault"), LONGEST, output_field=TextField()),
     }
     columns = ("id", "job_type", "state", "finished_at", "faulted_at")
-    jobs = JobSaga.objects.using(alias).only(*columns).annotate(**fault)
+    jobs = scope.jobs(alias).only(*columns).annotate(**fault)
     oldest = now - WINDOWS[-1][1]
     ended = jobs.filter(state=JobStates.FAULTED.value, finished_at__gte=oldest).order_by(
         "-finished_at", "-id"

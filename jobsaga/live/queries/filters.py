@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -40,6 +40,15 @@ def condition(search: Search, asking: Asking) -> Q:
     for term in search.terms:
         found &= _property(term) if term.key.startswith(PREFIX) else CONDITIONS[term.key](term, asking)
     return found
+
+
+#: Terms that an index answers, or that nearly every job meets: what else is asked is looked for row by row.
+BY_INDEX = frozenset({"state", "type", "worker", "finished"})
+
+
+def by_index(search: Search) -> Search:
+    """The terms of *search* that an index answers."""
+    return replace(search, terms=tuple(term for term in search.terms if term.key in BY_INDEX))
 
 
 def only_ended(search: Search) -> bool:
@@ -99,9 +108,9 @@ def _worker(term: Term, asking: Asking) -> Q:
 
 
 def _text(term: Term, asking: Asking) -> Q:
-    """An id or a part of one, a type, or a part of the reason."""
+    """An id or a part of one, a type, or a part of the title or the reason."""
     types = [name for name in asking.types if term.value.casefold() in name.casefold()]
-    found = Q(job_type__in=types) | Q(reason__icontains=term.value)
+    found = Q(job_type__in=types) | Q(title__icontains=term.value) | Q(reason__icontains=term.value)
     try:
         return found | id_like(term.value)
     except ValueError:
@@ -155,6 +164,7 @@ CONDITIONS: dict[str, Callable[[Term, Asking], Q]] = {
     "worker": _worker,
     "attempts": _compared("retry_attempt", less=1),
     "priority": _compared("priority"),
+    "title": lambda term, asking: Q(title__icontains=term.value),
     "reason": lambda term, asking: Q(reason__icontains=term.value),
     "error": _error,
     "by": lambda term, asking: Q(submitted_by=term.value),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,11 @@ from uuid import UUID
 from jobsaga.client import Explanation, explain_job
 from jobsaga.conf import settings
 from jobsaga.exceptions import JobNotFound
+from jobsaga.live import scope
 from jobsaga.live.explain import Around, Reason, Severity, explain
 from jobsaga.live.queries import types
+from jobsaga.live.wording import short
+from jobsaga.messages import JobSubmitted
 from jobsaga.models import JobAttemptSaga, JobHistory, JobSaga
 
 #: How many of the newest are shown on the page of a job.
@@ -45,6 +48,13 @@ class JobPage:
         return next((each for each in self.attempts if each.id == wanted), None)
 
     @property
+    def title(self) -> str:
+        """What it is called; of a job that is gone, what it was called when it was submitted."""
+        if self.job is not None:
+            return self.job.title
+        return next((line.message for line in self.history if line.kind == JobSubmitted.__name__), "")
+
+    @property
     def last_attempt_id(self) -> UUID | None:
         """The newest attempt."""
         return self.attempts[-1].id if self.attempts else None
@@ -52,7 +62,7 @@ class JobPage:
 
 def read(alias: str, job_id: UUID, now: datetime) -> JobPage | None:
     """All there is; None for an id of which nothing was ever stored."""
-    job = JobSaga.objects.using(alias).select_related("checkpoint").filter(pk=job_id).first()
+    job = scope.jobs(alias).select_related("checkpoint").filter(pk=job_id).first()
     history = newest_history(alias, job_id, EVENTS + 1)
     if job is None and not history:
         return None
@@ -73,7 +83,24 @@ def explanation(job: JobSaga) -> Explanation | None:
         found = explain_job(job.pk)
     except JobNotFound:
         return None
-    return found if found.waits else None
+    return _without_others(found) if found.waits else None
+
+
+def _without_others(found: Explanation) -> Explanation:
+    """The same, but not naming jobs that whoever looks does not see."""
+    seen = scope.visible(settings.DATABASE, {holder.job_id for holder in found.holders})
+    hidden = [holder.job_id for holder in found.holders if holder.job_id not in seen]
+    if not hidden:
+        return found
+
+    def told(text: str) -> str:
+        for job_id in hidden:
+            text = text.replace(f"by job {short(job_id)}", "by another job")
+        return text
+
+    holders = tuple(holder for holder in found.holders if holder.job_id in seen)
+    also = tuple(map(told, found.also))
+    return replace(found, holders=holders, sentence=told(found.sentence), also=also)
 
 
 def told(found: Explanation) -> Reason:
@@ -90,14 +117,14 @@ def attempts(alias: str, job_id: UUID) -> list[JobAttemptSaga]:
 
 def newest_history(alias: str, job_id: UUID, limit: int) -> list[JobHistory]:
     """The newest lines of a job's history, in order of time: log lines may be stored a little later."""
-    rows = JobHistory.objects.using(alias).filter(job_id=job_id).order_by("-id")[:limit]
+    rows = scope.history(alias).filter(job_id=job_id).order_by("-id")[:limit]
     return sorted(rows, key=lambda row: (row.at, row.id))
 
 
 def recent(alias: str, job: JobSaga) -> list[JobSaga]:
     """The last jobs of the same type, the oldest first, up to this one's time and after it."""
     columns = ("id", "state", "duration", "finished_at", "submitted_at", "job_type")
-    rows = JobSaga.objects.using(alias).filter(job_type=job.job_type).only(*columns)
+    rows = scope.jobs(alias).filter(job_type=job.job_type).only(*columns)
     return list(rows.order_by("-id")[:RECENT])[::-1]
 
 

@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count
 from django.db.models.functions import TruncMinute
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobsaga.conf import settings
+from jobsaga.live import scope
 from jobsaga.live.explain import LATE, START_WORKER, Reason, explain
 from jobsaga.live.queries import activity, types, workers
 from jobsaga.live.queries.counts import Counts, counts
@@ -102,7 +105,7 @@ def throughput(alias: str, now: datetime) -> list[Minute]:
     """How many jobs ended in each of the last minutes."""
     last = now.astimezone(UTC).replace(second=0, microsecond=0)
     found = {last - timedelta(minutes=n): Minute(last - timedelta(minutes=n)) for n in range(MINUTES)}
-    ended = JobSaga.objects.using(alias).filter(finished_at__gte=min(found))
+    ended = scope.jobs(alias).filter(finished_at__gte=min(found))
     counted = ended.annotate(minute=TruncMinute("finished_at", tzinfo=UTC)).values_list("minute", "state")
     names = {JobStates.COMPLETED.value: "completed", JobStates.FAULTED.value: "faulted",
              JobStates.CANCELED.value: "canceled"}  # fmt: skip
@@ -116,18 +119,16 @@ def _site(alias: str, now: datetime) -> list[Alarm]:
     """What concerns all jobs."""
     alarms = []
     if overdue := health.overdue(alias, now - LATE):
-        title = "No saga host seems to work"
-        what = f"{overdue.count} deadline{'s' if overdue.count > 1 else ''} passed and nobody looked."
-        alarms.append(
-            Alarm(
-                Reason(
-                    "overdue", "error", title, what, overdue.since, f"{START_WORKER}, or with --sagas-only"
-                )
-            )
-        )
+        what = ngettext("%(count)s deadline passed and nobody looked.", "%(count)s deadlines passed and nobody looked.",
+                        overdue.count) % {"count": overdue.count}  # fmt: skip
+        fix = f"{START_WORKER}, or with --sagas-only"
+        title = _("No saga host seems to work")
+        alarms.append(Alarm(Reason("overdue", "error", title, what, overdue.since, fix)))
     if dead := health.dead_letters(alias):
-        what = f"{dead.count} message{'s' if dead.count > 1 else ''} could not be handled."
-        alarms.append(Alarm(Reason("dead-letters", "warning", "There are dead letters", what, dead.since)))
+        what = ngettext("%(count)s message could not be handled.", "%(count)s messages could not be handled.",
+                        dead.count) % {"count": dead.count}  # fmt: skip
+        title = _("There are dead letters")
+        alarms.append(Alarm(Reason("dead-letters", "warning", title, what, dead.since)))
     return alarms
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
 
-from jobsaga.models import JobSaga
+from jobsaga.live import scope
 from jobsaga.sagas.states import JobStates
 
 #: Durations and shares of failures are those of so many jobs that have ended last.
 LAST_RUNS = 2000
+#: So many of them are drawn.
+DRAWN = 20
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Pace:
 
     runs: int = 0
     failed: int = 0
+    #: How the last few ended and how long they took, the newest first.
+    last: list[tuple[int, timedelta | None]] = field(default_factory=list)
     durations: list[timedelta] = field(default_factory=list)
     waits: list[timedelta] = field(default_factory=list)
 
@@ -46,12 +50,14 @@ class Pace:
 
 def paces(alias: str) -> dict[str, Pace]:
     """How the last runs went, by type; and of all together under the name ""."""
-    ended = JobSaga.objects.using(alias).filter(finished_at__isnull=False).order_by("-finished_at")
+    ended = scope.jobs(alias).filter(finished_at__isnull=False).order_by("-finished_at")
     columns = ("job_type", "state", "duration", "queued_at", "started_at")
     found: dict[str, Pace] = {"": Pace()}
     for name, state, duration, queued_at, started_at in ended.values_list(*columns)[:LAST_RUNS]:
         for pace in (found[""], found.setdefault(name, Pace())):
             pace.runs += 1
+            if len(pace.last) < DRAWN:
+                pace.last.append((state, duration))
             pace.failed += state == JobStates.FAULTED.value
             if duration is not None and state == JobStates.COMPLETED.value:
                 pace.durations.append(duration)

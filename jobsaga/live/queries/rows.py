@@ -1,4 +1,4 @@
-"""Jobs as the lists need them: without their large columns, with the beginning of their message and their worker."""
+"""Jobs as the lists need them: without their large columns, with what tells them apart, and their worker."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left
 
+from jobsaga.live import scope
 from jobsaga.live.wording import gist
 from jobsaga.models import JobAttemptSaga, JobSaga
 
 LARGE = ("message", "fault", "result", "headers", "properties")
 #: Characters of a message that a list reads. A longer message is not told by its values there.
 BEGINNING = 2000
+#: Why the last try failed: all that a list needs of an error.
+FAILED_WITH = KeyTextTransform("message", "fault")
+LONGEST_SAID = 300
 
 
 def light(alias: str, *, with_message: bool) -> QuerySet[JobSaga, Any]:
     """Jobs without their large columns."""
-    jobs = JobSaga.objects.using(alias).defer(*LARGE)
+    jobs = scope.jobs(alias).defer(*LARGE).annotate(failed_with=Left(FAILED_WITH, LONGEST_SAID))
     if with_message:
         jobs = jobs.annotate(message_start=Left(Cast("message", TextField()), BEGINNING + 1))
     return jobs
 
 
 def named(jobs: Iterable[JobSaga]) -> list[JobSaga]:
-    """The jobs, each with ``gist``: a few words of its message, if that was read."""
+    """The jobs, each with ``gist``: its title; without one, a few words of its message, if that was read."""
     found = list(jobs)
     for job in found:
-        job.gist = gist(_whole(getattr(job, "message_start", None)))  # type: ignore[attr-defined]
+        job.gist = job.title or gist(_whole(getattr(job, "message_start", None)))  # type: ignore[attr-defined]
     return found
 
 

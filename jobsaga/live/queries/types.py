@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,11 @@ from django.db.models import Count, Min
 
 from jobsaga.consumers import consumers
 from jobsaga.ids import job_type_id
+from jobsaga.live import scope
 from jobsaga.live.explain import Around
 from jobsaga.live.queries.pace import Pace
 from jobsaga.live.queries.rows import light, named
-from jobsaga.models import JobAttemptSaga, JobSaga, JobTypeInstance, JobTypeSaga
+from jobsaga.models import JobAttemptSaga, JobTypeInstance, JobTypeSaga
 from jobsaga.models.workers import InstanceState
 from jobsaga.sagas.records import JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
@@ -44,6 +46,11 @@ class TypeLine:
     def held(self) -> int:
         """The slots that are held."""
         return self.saga.active
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of this type happens, waits, could start or ended lately."""
+        return not (self.workers or self.held or self.waiting or self.pace.runs)
 
     @property
     def capacity(self) -> int:
@@ -127,7 +134,7 @@ def _live(
 
 
 def _queues(alias: str) -> dict[str, tuple[int, datetime | None]]:
-    waiting = JobSaga.objects.using(alias).filter(state=JobStates.WAITING_FOR_SLOT.value)
+    waiting = scope.jobs(alias).filter(state=JobStates.WAITING_FOR_SLOT.value)
     counted = waiting.values_list("job_type").annotate(n=Count("*"), oldest=Min("queued_at")).order_by()
     return {name: (n, oldest) for name, n, oldest in counted}
 
@@ -139,23 +146,31 @@ class Slots:
     line: JobTypeInstance
     alive: bool
     holders: list[JobAttemptSaga]
+    #: How many more are held, by jobs that whoever looks does not see.
+    hidden: int = 0
 
     @property
     def free(self) -> range:
         """One number for each free slot."""
-        return range(max(0, self.line.concurrent_job_limit - len(self.holders)) if self.alive else 0)
+        return range(
+            max(0, self.line.concurrent_job_limit - len(self.holders) - self.hidden) if self.alive else 0
+        )
 
 
-def slots(alias: str, name: str, now: datetime) -> list[Slots]:
+def slots(alias: str, name: str, now: datetime, *, with_message: bool) -> list[Slots]:
     """Who holds which slot of a type; the workers that stopped and hold none are left out."""
     held = JobAttemptSaga.objects.using(alias).filter(holds_slot=True, job_type=name).defer("fault", "result")
     by_instance: dict[UUID | None, list[JobAttemptSaga]] = {}
     attempts = list(held.order_by("created_at", "id"))
     jobs = {
         job.id: job
-        for job in named(light(alias, with_message=True).filter(pk__in=[a.job_id for a in attempts]))
+        for job in named(light(alias, with_message=with_message).filter(pk__in=[a.job_id for a in attempts]))
     }
+    seen = scope.visible(alias, {attempt.job_id for attempt in attempts})
+    hidden = Counter(attempt.instance_id for attempt in attempts if attempt.job_id not in seen)
     for attempt in attempts:
+        if attempt.job_id not in seen:
+            continue
         attempt.shown_job = jobs.get(attempt.job_id)  # type: ignore[attr-defined]
         by_instance.setdefault(attempt.instance_id, []).append(attempt)
     lines = JobTypeInstance.objects.using(alias).filter(job_type=name).select_related("instance")
@@ -165,5 +180,5 @@ def slots(alias: str, name: str, now: datetime) -> list[Slots]:
         alive = instance.state == InstanceState.RUNNING and instance.lease_expires_at > now
         holders = by_instance.get(line.instance_id, [])
         if alive or holders:
-            found.append(Slots(line, alive, holders))
+            found.append(Slots(line, alive, holders, hidden[line.instance_id]))
     return found

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobsaga.conf import settings
 from jobsaga.live.queries.rows import light, named
@@ -18,6 +20,14 @@ from jobsaga.models.workers import InstanceState
 #: How many slots are read at most, and how many workers that stopped are shown.
 SHOWN = 200
 STOPPED = 20
+#: How a worker can be: in words, and the tone of that.
+CONDITIONS = {
+    "running": (gettext_noop("Running"), "run"),
+    "silent": (gettext_noop("Silent"), "warn"),
+    "lost": (gettext_noop("Lost"), "bad"),
+    "stopping": (gettext_noop("Stopping"), "warn"),
+    "stopped": (gettext_noop("Stopped"), "off"),
+}
 
 
 @dataclass
@@ -25,6 +35,8 @@ class WorkerLine:
     """One worker process."""
 
     instance: JobInstance
+    #: The same for machines, in every language.
+    condition: str
     state: str
     tone: str
     heard: datetime
@@ -81,15 +93,24 @@ def read(alias: str, now: datetime, *, with_message: bool) -> tuple[list[WorkerL
 def _line(
     instance: JobInstance, now: datetime, types: list[JobTypeInstance], running: list[JobSaga]
 ) -> WorkerLine:
-    heard = min(now, instance.lease_expires_at - settings.HEARTBEAT_TIMEOUT)
-    state, tone = InstanceState(instance.state).label, "run"
-    silent: timedelta = now - heard
-    if instance.state == InstanceState.STOPPED:
-        tone = "off"
-    elif instance.lease_expires_at <= now:
-        state, tone = "Lost", "bad"
-    elif silent > 2 * settings.HEARTBEAT_INTERVAL:
-        state, tone = "Silent", "warn"
-    elif instance.state == InstanceState.STOPPING:
-        tone = "warn"
-    return WorkerLine(instance, str(state), tone, heard, types, running)
+    heard = heard_at(now, instance.lease_expires_at)
+    word = condition(InstanceState(instance.state), instance.lease_expires_at, now)
+    said, tone = CONDITIONS[word]
+    return WorkerLine(instance, word, _(said), tone, heard, types, running)
+
+
+def heard_at(now: datetime, lease_expires_at: datetime) -> datetime:
+    """When a worker was heard of last, by its lease."""
+    return min(now, lease_expires_at - settings.HEARTBEAT_TIMEOUT)
+
+
+def condition(state: InstanceState, lease_expires_at: datetime, now: datetime) -> str:
+    """How a worker is, in one word for machines."""
+    if state == InstanceState.STOPPED:
+        return "stopped"
+    if lease_expires_at <= now:
+        return "lost"
+    silent: timedelta = now - heard_at(now, lease_expires_at)
+    if silent > 2 * settings.HEARTBEAT_INTERVAL:
+        return "silent"
+    return "stopping" if state == InstanceState.STOPPING else "running"

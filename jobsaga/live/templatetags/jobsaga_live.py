@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,18 +11,23 @@ from uuid import UUID
 from django import template
 from django.template.context import Context
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobsaga.live import pace as paces
-from jobsaga.live import wording
+from jobsaga.live import svg, wording
 from jobsaga.live.icons import icon as drawn
 from jobsaga.live.queries.failures import Group
+from jobsaga.live.queries.pace import Pace
 from jobsaga.live.search import by_error, by_type
 from jobsaga.live.wording import Look
+from jobsaga.models import JobSaga
 from jobsaga.sagas.states import JobStates
+from jobsaga.schedule.changes import Clock
 
 register = template.Library()
 register.filter("span", wording.span)
@@ -78,11 +85,11 @@ def tone(state: int | None) -> str:
 @register.simple_tag
 def word(state: int | None) -> str:
     """The word for a job's state."""
-    return wording.look(state).word if state else ""
+    return wording.look(state).said if state else ""
 
 
 def _pill(look: Look) -> SafeString:
-    return format_html('<span class="pill {}">{}{}</span>', look.tone, drawn(look.icon), look.word)
+    return format_html('<span class="pill {}">{}{}</span>', look.tone, drawn(look.icon), look.said)
 
 
 @register.simple_tag
@@ -96,9 +103,9 @@ def bar(job: Any) -> SafeString:
     if job.state == JobStates.COMPLETED.value:
         return format_html('<span class="num">{}</span>', wording.number(value))
     return format_html(
-        '<span class="barred"><progress class="bar {}" max="1000" value="{}" aria-label="Progress"></progress>'
+        '<span class="barred"><progress class="bar {}" max="1000" value="{}" aria-label="{}"></progress>'
         '<span class="num">{}</span></span>',
-        wording.look(job.state).tone, round(part * 1000), wording.percent(part),
+        wording.look(job.state).tone, round(part * 1000), _("Progress"), wording.percent(part),
     )  # fmt: skip
 
 
@@ -134,12 +141,12 @@ def percent(value: float | None, limit: float | None) -> str:
 @register.simple_tag
 def failed_share(failed: int, runs: int) -> str:
     """How many of the runs failed."""
-    return f"{100 * failed / runs:.1f} %" if runs else ""
+    return f"{formats.number_format(round(100 * failed / runs, 1), 1)} %" if runs else ""
 
 
 @register.simple_tag(takes_context=True)
 def when(context: Context, at: datetime | None, style: str = "ago") -> SafeString:
-    """A moment: ``ago`` as people say it, ``clock`` to the millisecond, ``both``. The other one is its title."""
+    """A moment: ``ago`` as people say it, ``clock`` to the millisecond, ``minute``, ``both``; its title is exact."""
     if at is None:
         return SafeString("")
     local = timezone.localtime(at)
@@ -149,6 +156,10 @@ def when(context: Context, at: datetime | None, style: str = "ago") -> SafeStrin
         day = "" if local.date() == timezone.localtime(context["now"]).date() else f"{local:%Y-%m-%d} "
         clock = f"{day}{local:%H:%M:%S}.{local.microsecond // 1000:03}"
         return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, clock)
+    if style == "minute":
+        return format_html(
+            '<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, f"{local:%H:%M}"
+        )
     if style == "exact":
         return format_html('<time datetime="{}">{}</time>', at.isoformat(), exact)
     if style == "both":
@@ -173,6 +184,37 @@ def since(context: Context, at: datetime | None, until: datetime | None = None) 
     if until is not None:
         return format_html("{}", wording.span(until - at))
     return format_html('<span data-since="{}">{}</span>', at.isoformat(), wording.span(context["now"] - at))
+
+
+@register.simple_tag
+def sparkline(pace: Pace) -> SafeString:
+    """How the last runs of a type ended, and how long they took."""
+    if not pace.last:
+        return SafeString("")
+    counts = Counter(wording.look(state).said for state, _ in pace.last)
+    said = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    runs = [svg.Run(wording.look(state).tone, duration) for state, duration in reversed(pace.last)]
+    title = ngettext("The last run: %(said)s", "The last %(count)d runs: %(said)s", len(runs))
+    return svg.sparkline(runs, title % {"count": len(runs), "said": said})
+
+
+@register.simple_tag
+def towers(jobs: Sequence[JobSaga]) -> list[tuple[JobSaga, SafeString]]:
+    """The jobs, each with its bar."""
+    runs = [svg.Run(wording.look(job.state).tone, job.duration) for job in jobs]
+    drawn_runs = zip(jobs, runs, svg.heights(runs), strict=True)
+    return [(job, svg.tower(run.tone, height)) for job, run, height in drawn_runs]
+
+
+@register.simple_tag
+def clock_note(clock: Clock | None) -> SafeString:
+    """What the clock does when a recurring job runs."""
+    words = {
+        Clock.BACK_ONCE: _("the clock goes back: it runs once"),
+        Clock.BACK_TWICE: _("the clock goes back: it runs both times"),
+        Clock.FORWARD: _("the clock goes forward: it runs when it goes on"),
+    }
+    return format_html('<span class="clock">{}</span>', words[clock]) if clock else SafeString("")
 
 
 @register.simple_tag

@@ -16,6 +16,7 @@ from jobsaga.models import JobSaga
 from jobsaga.sagas.states import STORED_JOB_STATES, JobStates
 
 HEADINGS = ("ID", "STATE", "TYPE", "PROGRESS", "RETRY", "SUBMITTED", "TOOK", "REASON")
+TITLE = 3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def run(options: Namespace, output: Output) -> int:
         output.json({"jobs": page, "next": more})
         return OK
     if page:
-        output.table(HEADINGS, map(row, page))
+        output.table(*table(page))
     else:
         output.remark("No such job." if options.state or options.type or options.before else "No jobs.")
     if more:
@@ -55,6 +56,7 @@ def line(job: JobSaga) -> JobLine:
     return JobLine(
         job_id=job.id,
         job_type=job.job_type,
+        title=job.title,
         current_state=JobStates(job.state).label,
         priority=job.priority,
         submitted=job.submitted_at,
@@ -83,6 +85,16 @@ def row(job: JobLine) -> tuple[str, ...]:
         span(job.duration),
         job.reason,
     )
+
+
+def table(jobs: list[JobLine]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The headings and the rows; with the titles where there are any."""
+    if not any(job.title for job in jobs):
+        return HEADINGS, list(map(row, jobs))
+    rows = [
+        (*cells[:TITLE], job.title, *cells[TITLE:]) for job, cells in zip(jobs, map(row, jobs), strict=True)
+    ]
+    return (*HEADINGS[:TITLE], "TITLE", *HEADINGS[TITLE:]), rows
 
 
 def progress(value: float | None, limit: float | None) -> str:

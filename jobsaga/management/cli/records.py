@@ -19,6 +19,8 @@ class JobLine:
 
     job_id: UUID
     job_type: str
+    #: What its consumer calls it; empty: nothing.
+    title: str
     current_state: str
     priority: int
     submitted: datetime

@@ -21,7 +21,7 @@ from jobsaga.conf import settings
 from jobsaga.exceptions import InvalidSchedule
 from jobsaga.management.cli.output import Output, keys
 from jobsaga.management.cli.records import RecurringLine
-from jobsaga.management.cli.steer import actor, add_actor, answer
+from jobsaga.management.cli.steer import actor, add_actor, add_reason, answer
 from jobsaga.management.cli.verb import FAILED, OK, Verb
 from jobsaga.models import JobAttemptSaga, JobSaga
 from jobsaga.sagas.states import JobStates
@@ -39,8 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         action = actions.add_parser(name, help=text)
         action.add_argument("job_type", metavar="TYPE", help="the job type, as app_label.MessageClass")
         action.add_argument("name", metavar="NAME", help="the recurring job's name")
-        if name == "cancel":
-            action.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
+        if name != "resume":
+            add_reason(action)
         add_actor(action)
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
 
@@ -160,7 +160,7 @@ def _sync(output: Output) -> int:
 
 
 def _run_now(options: Namespace) -> JobState:
-    return run_recurring_job(options.job_type, options.name, by=actor(options))
+    return run_recurring_job(options.job_type, options.name, options.reason, by=actor(options))
 
 
 def _cancel(options: Namespace) -> JobState:
@@ -172,7 +172,7 @@ def _resume(options: Namespace) -> JobState:
 
 
 def _finalize(options: Namespace) -> JobState:
-    return finalize_recurring_job(options.job_type, options.name, by=actor(options))
+    return finalize_recurring_job(options.job_type, options.name, options.reason, by=actor(options))
 
 
 def _count(text: str) -> int:

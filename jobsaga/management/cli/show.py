@@ -129,6 +129,7 @@ def _print(job: JobDetails, output: Output) -> None:
 def _facts(job: JobDetails) -> Iterator[tuple[str, str]]:
     by = f" by {job.submitted_by}" if job.submitted_by else ""
     asked_by = f" by {job.cancel_requested_by}" if job.cancel_requested_by else ""
+    yield "Title", job.title
     yield "Waits", job.waiting_for
     yield "Submitted", moment(job.submitted) + by
     yield "Started", moment(job.started)

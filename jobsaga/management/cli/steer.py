@@ -35,13 +35,11 @@ def actor(options: Namespace) -> str:
 def add_arguments(parser: ArgumentParser) -> None:
     add_job_id(parser)
     add_actor(parser)
+    add_reason(parser)
 
 
-def add_cancel_arguments(parser: ArgumentParser) -> None:
-    add_arguments(parser)
-    parser.add_argument(
-        "--reason", default="", metavar="TEXT", help="why, for the history and the job itself"
-    )
+def add_reason(parser: ArgumentParser) -> None:
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
 
 
 def run(steer: Steering, options: Namespace, output: Output, *, asked: str = "on its way") -> int:
@@ -77,15 +75,15 @@ def _cancel(job_id: UUID, options: Namespace) -> JobState:
 
 
 def _retry(job_id: UUID, options: Namespace) -> JobState:
-    return retry_job(job_id, by=actor(options))
+    return retry_job(job_id, options.reason, by=actor(options))
 
 
 def _finalize(job_id: UUID, options: Namespace) -> JobState:
-    return finalize_job(job_id, by=actor(options))
+    return finalize_job(job_id, options.reason, by=actor(options))
 
 
 def _run(job_id: UUID, options: Namespace) -> JobState:
-    return run_job(job_id, by=actor(options))
+    return run_job(job_id, options.reason, by=actor(options))
 
 
 GIVES = f"the job: {keys(JobState)}. refused says why nothing was done."
@@ -93,7 +91,7 @@ CANCEL = Verb(
     "cancel",
     "End a job as Canceled. One that waits ends at once; one that runs is asked to stop, and forced if it does not.",
     GIVES,
-    add_cancel_arguments,
+    add_arguments,
     partial(run, _cancel, asked="and asked to stop"),
 )
 RETRY = Verb(

@@ -14,6 +14,7 @@ from django.db import connections
 
 from jobsaga.conf import settings
 from jobsaga.consumers import consumers
+from jobsaga.engine.options import EngineOptions
 from jobsaga.management.cli.finding import Finding
 from jobsaga.store import health
 from jobsaga.store.django import database_now
@@ -23,6 +24,7 @@ LATE = timedelta(seconds=10)
 SECOND_LOOK = 2.0
 #: A message was put off so often: for half a minute and more.
 PUT_OFF = 20
+UNPUBLISHED = timedelta(seconds=30)
 LARGE_HISTORY = 1_000_000
 WORKER = "Start one: manage.py runjobworker"
 SAGA_HOST = "Start one: manage.py runjobworker, or with --sagas-only. If one is running, read its log."
@@ -70,6 +72,7 @@ def symptoms(alias: str, pause: Callable[[float], None]) -> Iterator[Finding]:
     yield from _stalled(first.could_run() & last.could_run())
     yield from _queues(last, stuck=first.not_taken() & last.not_taken())
     yield from _types(alias, last)
+    yield from _events(alias, last.now)
     yield from _left_behind(alias, last)
 
 
@@ -175,6 +178,24 @@ def _no_worker(alias: str, waiting: health.Next, *, is_known: bool) -> Finding:
         mend=mend,
         since=waiting.queued_at,
         count=count,
+    )
+
+
+def _events(alias: str, now: datetime) -> Iterator[Finding]:
+    """Public events that have waited for longer than a broker needs to start anew."""
+    waiting = health.unpublished(alias)
+    if waiting is None or waiting.since >= now - UNPUBLISHED:
+        return
+    mend = "See whether RabbitMQ can be used. The log of the saga hosts says why it does not take them."
+    if not EngineOptions.from_settings().publish_events:
+        mend = 'Nobody sends them: JOBSAGA["PUBLISH_EVENTS"] is off, or TRANSPORT has no broker. Or delete their rows.'
+    yield Finding(
+        level="warning",
+        code="events",
+        what=f"{_many(waiting.count, 'event')} could not be published so far.",
+        mend=mend,
+        since=waiting.since,
+        count=waiting.count,
     )
 
 

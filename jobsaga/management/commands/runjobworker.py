@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -41,6 +42,12 @@ class Command(BaseCommand):
             help="when stopping: how long jobs may finish",
         )
         parser.add_argument(
+            "--health-dir",
+            type=Path,
+            metavar="DIR",
+            help="give signs of life there: the times of its files alive and ready are for probes to look at",
+        )
+        parser.add_argument(
             "--reload", action="store_true", help="start again when the code changes (development)"
         )
 
@@ -57,6 +64,7 @@ class Command(BaseCommand):
             properties=_properties(options["instance_property"] or []),
             until_idle=options["until_idle"],
             grace=options["grace"],
+            health=options["health_dir"],
         )
         run(plan, on_stop=_on_signals)
 

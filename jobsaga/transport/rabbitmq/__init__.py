@@ -6,6 +6,7 @@ What is where
   inbox      what was delivered and is not acknowledged yet
   outbox     what is to be sent, and what is sent and not confirmed yet
   consumer   one endpoint's channel
+  announcer  public events, for whoever binds a queue to their exchange
   link       the one connection of a process, and the thread that owns it
   transport  the port between sagas and workers, made of all these
 

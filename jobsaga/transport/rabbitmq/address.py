@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
-
 import pika
 
-from jobsaga.broker_url import BrokerUrl, parse
+from jobsaga.broker_url import BrokerUrl, parse, ssl_context
 from jobsaga.transport.rabbitmq.queues import Queues
 
 #: Seconds. A broker that is silent is noticed after two to three heartbeats.
@@ -49,12 +47,5 @@ class Address:
 
 
 def _ssl(url: BrokerUrl) -> pika.SSLOptions | None:
-    if url.scheme != "amqps":
-        return None
-    try:
-        context = ssl.create_default_context(cafile=url.options.get("cacertfile"))
-        if "certfile" in url.options:
-            context.load_cert_chain(url.options["certfile"], url.options.get("keyfile"))
-    except OSError as error:
-        raise ValueError(f"names a certificate that cannot be read ({error})") from None
-    return pika.SSLOptions(context, url.options.get("server_name") or url.host)
+    context = ssl_context(url)
+    return pika.SSLOptions(context, url.options.get("server_name") or url.host) if context else None

@@ -85,6 +85,7 @@ class Consumer:
     def _consuming(self, _: Any) -> None:
         self.is_ready = True
         self._settled()
+        self.inbox.wake()
 
     def _delivered(self, _: Any, method: Any, properties: Any, body: bytes) -> None:
         self.inbox.put(self._life, method.delivery_tag, body, properties.headers)

@@ -45,7 +45,7 @@ class Inbox:
 
     def __init__(self, endpoint: str, wake: Callable[[], None] = lambda: None) -> None:
         self.endpoint, self.arrived, self.life = endpoint, 0, 0
-        self._wake, self._lock = wake, Lock()
+        self.wake, self._lock = wake, Lock()
         self._held: dict[Token, Held] = {}
         self._own = 0
 
@@ -65,14 +65,14 @@ class Inbox:
             if life == self.life:
                 self._held[Token(life, tag)] = Held(body, headers or {})
                 self.arrived += 1
-        self._wake()
+        self.wake()
 
     def put_own(self, body: bytes) -> None:
         """Something that came by no broker."""
         with self._lock:
             self._own += 1
             self._held[Token(0, self._own)] = Held(body, {})
-        self._wake()
+        self.wake()
 
     def visible(self, now: datetime, limit: int) -> list[tuple[Token, Held]]:
         """The oldest that need not wait; at most *limit*."""

@@ -6,7 +6,7 @@ heartbeats are answered whatever the site does.
 
 It connects when it is first used, and again, with growing and random pauses, whenever the connection is lost.
 It is *up* once the queues are there and every endpoint of this process is consumed; only then is anything
-published, so that a worker that announces itself can be reached.
+published.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import pika
 from pika.adapters.select_connection import IOLoop
 from pika.exceptions import AMQPError, StreamLostError
 
+from jobsaga.transport.base import is_worth_telling
 from jobsaga.transport.rabbitmq.address import Address
+from jobsaga.transport.rabbitmq.announcer import Announcer, Batch
 from jobsaga.transport.rabbitmq.consumer import INSTANCE_PREFETCH, PREFETCH, Consumer
 from jobsaga.transport.rabbitmq.inbox import Ack, Inbox
 from jobsaga.transport.rabbitmq.outbox import KEEP, Parcel, Shipment
@@ -51,6 +53,7 @@ class Link:
         self._publisher = Publisher(
             address.queues, may_publish=self._may_publish, came_back=came_back, failed=self._break
         )
+        self._announcer = Announcer(address.queues.events)
         self._consumers: dict[str, Consumer] = {}
         self._failures, self._up_since = 0, 0.0
         self._is_begun = self._closing = False
@@ -83,6 +86,11 @@ class Link:
         """Consume it no longer."""
         self.call(lambda: self._remove(endpoint))
 
+    def consumes(self, endpoint: str) -> bool:
+        """Whether its queue is there, and the broker delivers from it."""
+        consumer = self._consumers.get(endpoint)
+        return self.is_up and consumer is not None and consumer.is_ready
+
     def ack(self, endpoint: str, life: int, acks: list[Ack]) -> None:
         """Acknowledge what came at this endpoint in this life of its channel."""
         if acks:
@@ -95,6 +103,15 @@ class Link:
         if not self.call(lambda: self._accept(shipment, parcels)):
             shipment.fail("the connection is closed")
         return shipment
+
+    def announce(self, batch: Batch) -> None:
+        """Publish these events in order; they are settled when the broker has said something on all of them."""
+        if not self.call(lambda: self._announce(batch)):
+            batch.fail("the connection is closed")
+
+    def give_up(self, batch: Batch) -> None:
+        """Wait no longer for the broker's word on these."""
+        self.call(lambda: self._announcer.give_up(batch))
 
     def delete(self, endpoint: str) -> Event:
         """Delete this endpoint's queue; set when that is done, or cannot be."""
@@ -197,6 +214,12 @@ class Link:
     def _accept(self, shipment: Shipment, parcels: list[Parcel]) -> None:
         self._publisher.accept(shipment, parcels, self.why_down)
 
+    def _announce(self, batch: Batch) -> None:
+        if self.is_up and not self.is_blocked:
+            self._announcer.accept(self._connection, batch)
+        else:
+            batch.fail(self.why_down or "it is not connected yet")
+
     def _may_publish(self) -> bool:
         return self.is_up and not self.is_blocked and all(each.is_ready for each in self._consumers.values())
 
@@ -206,6 +229,7 @@ class Link:
         logger.warning("RabbitMQ at %s takes no messages for now: %s", self.address.label, reason)
         self.is_blocked, self.why_down = True, f"it is blocked: {reason}"
         self._publisher.lose(self.why_down, closed=False)
+        self._announcer.lose(self.why_down, closed=False)
 
     def _unblocked(self) -> None:
         logger.info("RabbitMQ at %s takes messages again", self.address.label)
@@ -228,27 +252,32 @@ class Link:
         for consumer in self._consumers.values():
             consumer.is_ready = False
         self._publisher.lose(self.why_down, closed=True)
+        self._announcer.lose(self.why_down, closed=True)
         if self._closing:
             self._loop.stop()
             return
         self._failures += 1
         pause = min(LAST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * (0.5 + random.random() / 2)
-        logger.warning(
-            "RabbitMQ at %s cannot be reached, tried again in %.1f s: %s",
-            self.address.label, pause, self.why_down,
+        logger.log(
+            logging.WARNING if is_worth_telling(self._failures) else logging.DEBUG,
+            "RabbitMQ at %s cannot be reached (%d times), tried again in %.1f s: %s",
+            self.address.label, self._failures, pause, self.why_down,
         )  # fmt: skip
         self._loop.call_later(pause, self._connect)
 
     def _say_goodbye(self) -> None:
-        if self._connection is None or self._connection.is_closed:
+        connection = self._connection
+        if connection is None or connection.is_closed:
             self._loop.stop()
-        elif not self._connection.is_closing:
+        elif connection.is_open:
             for consumer in self._consumers.values():
                 consumer.close()
             try:
-                self._connection.close()
+                connection.close()
             except AMQPError:
                 self._loop.stop()
+        elif not connection.is_closing:
+            self._break("it is not wanted any more")  # it is only being made: ``close`` would refuse
 
 
 def _innermost(error: BaseException | str) -> str:

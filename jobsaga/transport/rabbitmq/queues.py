@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobsaga.broker_url import PREFIX
+from jobsaga.broker_url import PREFIX, queue_name
+from jobsaga.remote.contract import REQUESTS
 from jobsaga.transport.base import SAGA
 
-VERSION = "v1"
 #: The endpoint of what RabbitMQ itself has given up.
 DEAD = "dead"
 #: How often a message is given to another saga host after the one before it ended without handling it.
@@ -39,17 +39,26 @@ class Queues:
 
     def of(self, endpoint: str) -> Queue:
         """The queue of an endpoint."""
-        if endpoint == SAGA:
-            return Queue(self.name(SAGA), self._saga_arguments())
+        if endpoint in (SAGA, REQUESTS):
+            return Queue(self.name(endpoint), self._lasting())
         if endpoint == DEAD:
             return Queue(self.name(DEAD), {"x-queue-type": "classic"})
         return Queue(self.name(endpoint), {"x-queue-type": "classic", "x-expires": INSTANCE_EXPIRES})
 
     def name(self, endpoint: str) -> str:
         """The name of an endpoint's queue."""
-        return f"{self.prefix}.{VERSION}.{endpoint}"
+        return queue_name(self.prefix, endpoint)
 
-    def _saga_arguments(self) -> dict[str, Any]:
+    @property
+    def events(self) -> str:
+        """The exchange of the public events. Strangers bind to it: its name and kind stay, whatever the version."""
+        return f"{self.prefix}.events"
+
+    def are(self, name: str) -> bool:
+        """Whether a queue of this name is one of these."""
+        return name.startswith(self.name(""))
+
+    def _lasting(self) -> dict[str, Any]:
         """Replicated; and what is given up is handed to the dead queue before it is forgotten here."""
         return {
             "x-queue-type": "quorum",

@@ -28,12 +28,14 @@ from jobsaga.clock import Clock, SystemClock, injected_clock
 from jobsaga.conf import settings
 from jobsaga.messages import SetConcurrentJobLimit, encode
 from jobsaga.models import DeadLetter, TransportMessage, sql
-from jobsaga.transport.base import SAGA, Delivery, Listener, Outgoing, backoff
+from jobsaga.remote.events import Announcement
+from jobsaga.transport.base import SAGA, Delivery, Listener, Outgoing, Receipt, backoff
 from jobsaga.transport.database import DatabaseTransport
+from jobsaga.transport.rabbitmq import announcer
 from jobsaga.transport.rabbitmq.address import Address
 from jobsaga.transport.rabbitmq.ends import Bell, Ear, Ends
 from jobsaga.transport.rabbitmq.inbox import Held, Token
-from jobsaga.transport.rabbitmq.letters import letter, text
+from jobsaga.transport.rabbitmq.letters import is_over, letter, text
 from jobsaga.transport.rabbitmq.queues import DEAD
 from jobsaga.transport.wakeup import listener
 
@@ -130,6 +132,9 @@ class RabbitMQTransport:
     def hint(self) -> None:
         self._rows.hint()
 
+    def publish_events(self, events: Sequence[Announcement]) -> Receipt:
+        return announcer.publish(self.here.link, events)
+
     def drop(self, endpoint: str) -> None:
         """While the broker is away the queue stays, until it expires."""
         self.here.drop(endpoint).wait(DELETE_TIMEOUT)
@@ -137,12 +142,19 @@ class RabbitMQTransport:
     def listen(self, endpoint: str) -> Listener:
         return Ear(self.here, endpoint, listener(self.alias, SAGA) if endpoint == SAGA else Bell())
 
+    def is_open(self, endpoint: str) -> bool:
+        return self.here.link.consumes(endpoint)
+
     def reaches(self, instance_id: UUID) -> bool:
         return not self.here.is_unreachable(instance_id)
 
     def is_current(self) -> bool:
         """Connected for a moment at least, and less came the last time than could have."""
         return self._is_read_out and self.here.link.up_for() >= SETTLING
+
+    def is_connected(self) -> bool:
+        link = self.here.link
+        return link.is_up and not link.is_blocked
 
     def why_unreachable(self, timeout: float = 10.0) -> str:
         """Connect, if that was not done yet; why the broker cannot be used, or an empty string: it can."""
@@ -201,7 +213,7 @@ class RabbitMQTransport:
         if not found:
             return
         now, largest = sql.now(connections[self.alias]), LARGEST * settings.MAX_MESSAGE_BYTES
-        letters = [letter(held, now, largest) for _, held in found]
+        letters = [letter(held, now, largest) for _, held in found if not is_over(held)]
         DeadLetter.objects.using(self.alias).bulk_create(letters)
         tokens = [token for token, _ in found]
         transaction.on_commit(lambda: self._done(endpoint, tokens), using=self.alias)

@@ -170,9 +170,11 @@ def write_to_logging(context: JobContext[Any]) -> object:
     return None
 
 
-def write_much(context: JobContext[Any], lines: int) -> object:
+def write_much(context: JobContext[Any], lines: int, then_fail: bool = False) -> object:
     for number in range(lines):
         context.log(f"line {number}")
+    if then_fail:
+        raise ValueError("it has said all")
     return None
 
 

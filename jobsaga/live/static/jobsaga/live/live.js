@@ -4,6 +4,8 @@
    reads itself again and takes over the parts that differ. What one reads, has selected or points at stays where it is. */
 
 const page = document.body.dataset;
+const words = JSON.parse(page.words);
+const say = (name, value) => words[name].replace("%s", value);
 const trusted = window.trustedTypes
   ? trustedTypes.createPolicy("jobsaga-live", { createHTML: (text) => text })
   : { createHTML: (text) => text };
@@ -28,7 +30,7 @@ function coarse(seconds) {
 }
 
 function span(seconds) {
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1).replace(".", words.point)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const [size, name, small, smallName] = UNITS.find(([each]) => seconds >= each);
   const rest = Math.floor((seconds % size) / small);
@@ -36,8 +38,8 @@ function span(seconds) {
 }
 
 function ago(seconds) {
-  if (Math.abs(seconds) < 1) return "now";
-  return seconds > 0 ? `${coarse(seconds)} ago` : `in ${coarse(-seconds)}`;
+  if (seconds > -2 && seconds < 1) return words.now; // what has just come may be ahead of this clock
+  return seconds > 0 ? say("ago", coarse(seconds)) : say("in", coarse(-seconds));
 }
 
 function setText(element, text) {
@@ -173,7 +175,7 @@ function takePage(text) {
 function showWaiting(count) {
   const note = document.getElementById("waiting-changes");
   note.hidden = !count;
-  setText(note.firstElementChild, count === 1 ? "1 change is not shown yet" : `${count} changes are not shown yet`);
+  setText(note.firstElementChild, count === 1 ? words.change : say("changes", count));
 }
 
 /* -- reading the page again ------------------------------------------------------------------------- */
@@ -292,12 +294,12 @@ function put(place, html) {
 const pill = document.getElementById("connection");
 
 function stateNow() {
-  if (paused) return ["paused", "Paused"];
+  if (paused) return ["paused", words.paused];
   const silent = (Date.now() - lastRead) / 1000;
-  if (greeted) return ["live", "Live"];
-  if (failures > 1 || silent > Math.max(40, 3 * Number(page.poll))) return ["stale", `Stale ${coarse(silent)}`];
-  if (page.socket && attempts < 3) return ["joining", "Connecting"];
-  return ["polling", "Polling"];
+  if (greeted) return ["live", words.live];
+  if (failures > 1 || silent > Math.max(40, 3 * Number(page.poll))) return ["stale", say("stale", coarse(silent))];
+  if (page.socket && attempts < 3) return ["joining", words.joining];
+  return ["polling", words.polling];
 }
 
 function showState() {
@@ -382,12 +384,23 @@ function setTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   document.cookie = `jobsaga_theme=${theme}; path=/; max-age=${theme ? 31536000 : 0}; samesite=lax`;
   themeButton.dataset.theme = theme || "auto";
-  themeButton.setAttribute("aria-label", `Theme: ${theme || "as the system's"}`);
+  themeButton.setAttribute("aria-label", say("theme", words[theme || "auto"]));
 }
 
 function nextTheme() {
   const here = THEMES.indexOf(document.documentElement.dataset.theme || "");
   setTheme(THEMES[(here + 1) % THEMES.length]);
+}
+
+/* -- time zone -------------------------------------------------------------------------------------- */
+
+/* The browser knows its zone, the server does not: it becomes one more choice. */
+function offerZone(select) {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (own && ![...select.options].some((each) => (each.value || each.text.split(" ")[0]) === own)) {
+    select.add(new Option(own, own));
+  }
+  select.addEventListener("change", () => select.form.submit());
 }
 
 /* -- begin ------------------------------------------------------------------------------------------ */
@@ -402,6 +415,8 @@ document.addEventListener("keydown", press);
 document.getElementById("show-changes").addEventListener("click", () => location.reload());
 keysOff.checked = stored("jobsaga-keys") === "off";
 keysOff.addEventListener("change", () => stored("jobsaga-keys", keysOff.checked ? "off" : "on"));
+for (const each of document.querySelectorAll("[data-no-script]")) each.hidden = true;
+offerZone(document.getElementById("zone"));
 for (const each of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) each.hidden = true;
   each.addEventListener("click", () => navigator.clipboard.writeText(each.dataset.copy));
