@@ -31,10 +31,10 @@ from jobsaga.store.probes import is_idle
 from jobsaga.store.sqlite import prepare
 from jobsaga.transport import default_transport
 from jobsaga.worker.connections import close_stale_connections
+from jobsaga.worker.database_time import DatabaseTime
 from jobsaga.worker.executor import Executor
 from jobsaga.worker.fork_server import is_connected
 from jobsaga.worker.inline import InlineExecutor
-from jobsaga.worker.instance import DatabaseTime
 from jobsaga.worker.worker import Worker
 
 logger = logging.getLogger("jobsaga.worker")

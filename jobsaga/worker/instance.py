@@ -19,7 +19,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -42,6 +41,7 @@ from jobsaga.store.instances import Beat, InstanceStore
 from jobsaga.store.job_logs import with_room
 from jobsaga.store.upkeep import look_after
 from jobsaga.transport.base import SAGA, Transport, instance_endpoint
+from jobsaga.worker.database_time import DatabaseTime
 from jobsaga.worker.executor import Executor
 from jobsaga.worker.lease import Lease
 from jobsaga.worker.receiver import Receiver
@@ -58,21 +58,6 @@ class GiveUp(NamedTuple):
     """End this attempt: nobody waits for it."""
 
     attempt_id: UUID
-
-
-class DatabaseTime:
-    """The database's clock, as well as it is known here: this machine's, put right at each heartbeat."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock, self._offset = clock, timedelta(0)
-
-    def now(self) -> datetime:
-        """The database's time, by estimate."""
-        return self.clock.now() + self._offset
-
-    def learn(self, now: datetime) -> None:
-        """The database just said that it is *now*."""
-        self._offset = now - self.clock.now()
 
 
 class Instance:
@@ -93,6 +78,7 @@ class Instance:
         self.id = instance_id or uuid7()
         self.clock = clock or SystemClock()
         self.time = time or DatabaseTime(self.clock)
+        self._asked_at = self.clock.now()
         self.executor, self.transport, self.definitions = executor, transport, definitions
         self._newest = {each.type_name: each.message_version for each in definitions}
         self.properties, self.concurrency = dict(properties or {}), concurrency
@@ -129,7 +115,9 @@ class Instance:
 
     def begin(self) -> None:
         """Register, and start the threads. The job types are announced as soon as a start can come here."""
-        self.time.learn(self.store.register(socket.gethostname(), os.getpid(), _version(), self.properties))
+        asked_at = self.clock.now()
+        now = self.store.register(socket.gethostname(), os.getpid(), _version(), self.properties)
+        self.time.learn(now, asked_at)
         self.receiver.open()
         for part in (self.lease, self.reporter, self.receiver):
             part.start()
@@ -234,11 +222,12 @@ class Instance:
 
     def _beat(self) -> Beat | None:
         self.roster.before_the_beat()
+        self._asked_at = self.clock.now()
         return self.store.beat([each.type_name for each in self.definitions])
 
     def _compare(self, beat: Beat) -> None:
         """What differs is put right through the inbox and the reporter."""
-        self.time.learn(beat.now)
+        self.time.learn(beat.now, self._asked_at)
         self.reporter.settle({each.attempt_id for each in beat.attempts})
         differences = self.roster.compare(beat.attempts, self.reporter.has_ended)
         self.reporter.say(differences.unknown)

@@ -19,8 +19,9 @@ from jobsaga.consumers import JobConsumerDefinition
 from jobsaga.pulse import Beat, no_pulse
 from jobsaga.transport.base import Transport
 from jobsaga.worker.connections import close_stale_connections
+from jobsaga.worker.database_time import DatabaseTime
 from jobsaga.worker.executor import Executor
-from jobsaga.worker.instance import DatabaseTime, Instance
+from jobsaga.worker.instance import Instance
 
 logger = logging.getLogger("jobsaga.worker")
 
