@@ -261,3 +261,24 @@ def test_who_may_see(rows: Rows, model: type[Model]) -> None:
     user.user_permissions.add(view)
     assert client.get(address(model, "changelist")).status_code == 200
     assert client.get(address(model, "change", stored(model).first().pk)).status_code == 200
+
+
+def test_the_payload_is_for_those_who_may_see_it(rows: Rows) -> None:
+    """What the live page does not show to somebody, the admin does not either."""
+    hidden = {"tenant", "nested", "&quot;frame&quot;", "&quot;bytes&quot;"}
+    views = [f"view_{model._meta.model_name}" for model in MODELS]
+    for codenames, seen in ((views, set()), ([*views, "view_job_payload"], hidden)):
+        user = get_user_model().objects.create_user(f"user{len(codenames)}", password="x", is_staff=True)
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="jobsaga", codename__in=codenames)
+        )
+        client = Client()
+        client.force_login(user)
+        shown = ""
+        for model in MODELS:
+            for row in model._base_manager.using(settings.DATABASE):
+                url = reverse(f"admin:jobsaga_{model._meta.model_name}_change", args=[row.pk])
+                answer = client.get(url)
+                assert answer.status_code == 200, url
+                shown += answer.content.decode()
+        assert {each for each in hidden if each in shown} == seen

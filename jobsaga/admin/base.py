@@ -24,7 +24,7 @@ from django.utils.text import Truncator
 
 from jobsaga.conf import settings
 from jobsaga.consumers import consumers
-from jobsaga.live import scope
+from jobsaga.live import access, scope
 from jobsaga.models import JobInstance, JobSaga, JobTypeSaga
 from jobsaga.store.lookup import id_like
 
@@ -46,10 +46,23 @@ NOTHING = "-"
 class ReadOnly(Base):
     """No permission but to view, only JOBSAGA's database, and only what belongs to jobs that the user sees."""
 
+    #: The fields for those alone who may see what jobs were given, saved and returned.
+    payload: ClassVar[tuple[str, ...]] = ()
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Django's, on the right alias, as far as the user sees the jobs."""
         rows = super().get_queryset(request).using(settings.DATABASE)
         return scope.admitted(rows, scope.Viewer(request.user))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All, or those without the payload."""
+        found: Any = super().get_fieldsets(request, obj)
+        if request.user.has_perm(access.PAYLOAD):
+            return found
+        return [
+            (name, {**options, "fields": [each for each in options["fields"] if each not in self.payload]})
+            for name, options in found
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """All that is shown."""

@@ -54,6 +54,7 @@ class HistoryInline(ReadOnlyInline):
     fk_name = "job"
     ordering = ("-id",)
     fields = ("at", "kind", "to_state", "status", "message", "actor", "data_text")
+    payload = ("data_text",)
     data_text = pretty("data")
     show_change_link = False
 
@@ -91,6 +92,7 @@ class JobAdmin(Steering, ReadOnlyAdmin):
             "progress_sequence", "headers_text",
         )}),
     )  # fmt: skip
+    payload = ("message_text", "properties_text", "result_text", "saved_state", "headers_text")
     message_text, properties_text = pretty("message"), pretty("properties")
 
     def get_urls(self) -> list[Any]:
@@ -141,6 +143,7 @@ class JobAttemptAdmin(ReadOnlyAdmin):
         "holds_slot", "given_up", "created_at", "received_at", "started_at", "ended_at", "duration", "outcome",
         "reason", "fault_text", "result_text", "due_at",
     )  # fmt: skip
+    payload = ("result_text",)
     result_text = pretty("result")
 
 
@@ -153,6 +156,7 @@ class JobCheckpointAdmin(ReadOnlyAdmin):
     search_ids = ("job_id",)
     search_help_text = "The whole id of a job"
     fields = ("job_link", "attempt_id", "advanced_by", "state_text")
+    payload = ("state_text",)
     state_text = pretty("state")
 
 
@@ -167,6 +171,7 @@ class JobHistoryAdmin(ReadOnlyAdmin):
         "at", "kind", "job_link", "attempt_id", "sequence", "job_version", "from_state", "to_state", "status",
         "message_text", "actor", "data_text",
     )  # fmt: skip
+    payload = ("data_text",)
     message_text, data_text, said = pretty("message"), pretty("data"), shortened("message")
 
 
@@ -178,4 +183,5 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     search_ids = ("job_id",)
     search_help_text = "The whole id of a job"
     fields = ("at", "endpoint", "job_id", "reason", "body_text", "traceback_text")
+    payload = ("body_text",)
     body_text, traceback_text, why = pretty("body"), pretty("traceback"), shortened("reason")

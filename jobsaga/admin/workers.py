@@ -96,6 +96,7 @@ class TransportMessageAdmin(ReadOnlyAdmin):
     search_texts = ("endpoint",)
     search_help_text = "The whole name of an endpoint"
     fields = ("id", "endpoint", "tries", "visible_at", "body_text")
+    payload = ("body_text",)
     body_text = pretty("body")
 
 
@@ -107,6 +108,7 @@ class EventOutboxAdmin(ReadOnlyAdmin):
     search_texts = ("job_type",)
     search_help_text = "The whole name of a job type"
     fields = ("id", "event_id", "kind", "job_type", "at", "body_text")
+    payload = ("body_text",)
     body_text = pretty("body")
 
 
