@@ -23,6 +23,7 @@ from jobsaga.messages import (
     RevertJobLimit,
     UndrainInstance,
 )
+from jobsaga.payload import safe_text
 from jobsaga.validation import Duration, as_count, as_duration
 
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -114,7 +115,8 @@ def _name(job_type: Any) -> str:
     if not isinstance(job_type, str):
         return consumers.for_message(job_type).type_name
     names = [each.type_name for each in consumers.all()]
-    if job_type not in names and not site().has_type(job_type):
+    storable = safe_text(job_type) == job_type  # what is not, no database can be asked for
+    if job_type not in names and not (storable and site().has_type(job_type)):
         raise UnknownJobType(job_type, names)
     return job_type
 

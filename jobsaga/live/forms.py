@@ -46,7 +46,7 @@ class Field:
             return _number(self.text)
         try:
             return json.loads(self.text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"is no JSON: {error}") from None
 
     @property

@@ -12,11 +12,10 @@ whom the function shows all jobs. Job types, limits and workers are seen by ever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
@@ -105,7 +104,12 @@ def sees_everything(alias: str) -> bool:
 def knows_type(name: str) -> bool:
     """Whether a token, if one is used, is for this job type."""
     viewer = _viewer.get()
-    return viewer is None or not viewer.types or any(fnmatchcase(name, each) for each in viewer.types)
+    return viewer is None or not viewer.types or any(_means(each, name) for each in viewer.types)
+
+
+def knows_types(names: Iterable[str]) -> bool:
+    """Whether a token, if one is used, is for all of these: what a worker runs, say."""
+    return all(map(knows_type, names))
 
 
 def _visible(alias: str) -> tuple[Jobs, bool]:
@@ -113,6 +117,11 @@ def _visible(alias: str) -> tuple[Jobs, bool]:
     if viewer is None:
         return JobSaga.objects.using(alias), True
     return viewer.jobs(alias)
+
+
+def _means(pattern: str, name: str) -> bool:
+    """The same for one name that ``_any_of`` says of rows."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def _any_of(patterns: Sequence[str]) -> Q:

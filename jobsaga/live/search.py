@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
@@ -103,6 +103,7 @@ def parse(text: str) -> Search:
         return Search(
             text[:LONGEST], (), (_("Only %(count)s characters can be searched for.") % {"count": LONGEST},)
         )
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # as it is stored: no database takes the other
     reader = _Reader()
     terms: list[Term | None] = []
     for match in TOKEN.finditer(text):
@@ -164,7 +165,11 @@ def _duration(lasted: re.Match[str]) -> timedelta:
 
 
 def _day(text: str, zone: tzinfo) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
+    """When a day begins. Raises ValueError; also for one after which, or elsewhere, there would be no year."""
+    begin = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
+    if not MINYEAR < begin.year < MAXYEAR:
+        raise ValueError(text)
+    return begin
 
 
 Check = Callable[[str, str], "Term | str"]

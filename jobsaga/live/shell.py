@@ -16,11 +16,13 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from jobsaga.conf import settings
 from jobsaga.live import access, scope, zones
 from jobsaga.live.queries.filters import Asking
+from jobsaga.live.search import PREFIX, Search, parse
 from jobsaga.live.tail import newest
 from jobsaga.live.words import for_script
 from jobsaga.store.django import database_now
@@ -120,6 +122,14 @@ def now() -> Any:
 def asking(types: tuple[str, ...], at: Any) -> Asking:
     """What a search needs to know."""
     return Asking(settings.DATABASE, at, timezone.get_current_timezone(), types)
+
+
+def searched(request: HttpRequest, text: str) -> Search:
+    """What is searched for. Who may not see properties may not guess them either."""
+    search = parse(text)
+    if any(term.key.startswith(PREFIX) for term in search.terms) and not access.may(request, access.PAYLOAD):
+        return Search(search.text, (), (_("You may not search by properties."),))
+    return search
 
 
 def namespace(request: HttpRequest) -> str:

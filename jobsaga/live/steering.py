@@ -21,7 +21,6 @@ from jobsaga.live import access, scope, shell
 from jobsaga.live.actions import ACTIONS, MOST, Action, perform, sentences
 from jobsaga.live.queries import jobs as job_lists
 from jobsaga.live.queries import types as type_queries
-from jobsaga.live.search import parse
 
 
 @require_POST
@@ -34,7 +33,7 @@ def do(request: HttpRequest, job_id: UUID, verb: str) -> HttpResponseBase:
     version = request.POST.get("expected_version", "")
     outcome = perform(
         action, [job_id], by=access.name_of(request), reason=access.reason_of(request), alias=settings.DATABASE,
-        expected_version=int(version) if version.isdecimal() else None,
+        expected_version=int(version) if version.isdecimal() and len(version) < 19 else None,
     )  # fmt: skip
     _tell(request, action, outcome)
     return back(request, shell.go(request, "job", job_id))
@@ -81,9 +80,8 @@ def _chosen(request: HttpRequest, text: str) -> tuple[list[UUID], bool]:
     if request.POST.get("all") != "yes":
         return [each for each in map(_uuid, request.POST.getlist("job")) if each][:MOST], False
     known = type_queries.read(settings.DATABASE, shell.now(), waiting=False)
-    rows = job_lists.matching(
-        parse(text), shell.asking(known.names, shell.now()), scope.jobs(settings.DATABASE)
-    )
+    search, asking = shell.searched(request, text), shell.asking(known.names, shell.now())
+    rows = job_lists.matching(search, asking, scope.jobs(settings.DATABASE))
     ids = list(rows.order_by("id").values_list("id", flat=True)[: MOST + 1])
     return ids[:MOST], len(ids) > MOST
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.http.response import HttpResponseRedirect
 from django.utils.http import urlencode
-from django.utils.translation import gettext as _
 
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
@@ -29,7 +28,7 @@ from jobsaga.live.queries import pace as pace_queries
 from jobsaga.live.queries import schedules as schedule_queries
 from jobsaga.live.queries import types as type_queries
 from jobsaga.live.queries import workers as worker_queries
-from jobsaga.live.search import PREFIX, STATES, Search, by_error, by_type, parse
+from jobsaga.live.search import STATES, Search, by_error, by_type, parse
 from jobsaga.live.wording import attempt_look
 from jobsaga.models import JobAttemptSaga
 
@@ -62,7 +61,7 @@ def find(request: HttpRequest) -> HttpResponseBase:
         return HttpResponseRedirect(shell.go(request, "job", found))
     except ValueError:
         pass
-    search = parse(f"id:{text}")
+    search = shell.searched(request, f"id:{text}")
     matches = jobs_queries.page(search, shell.asking((), shell.now()), size=2, with_message=False).jobs
     if len(matches) == 1:
         return HttpResponseRedirect(shell.go(request, "job", matches[0].id))
@@ -74,7 +73,7 @@ def jobs(request: HttpRequest) -> dict[str, Any]:
     """The list, searched and by pages. All of it is in the address."""
     at = shell.now()
     known = type_queries.read(settings.DATABASE, at, waiting=False)
-    search = _search(request)
+    search = shell.searched(request, request.GET.get("q", ""))
     asking = shell.asking(known.names, at)
     with_message = access.may(request, access.PAYLOAD)
     try:
@@ -207,14 +206,6 @@ def health(request: HttpRequest) -> dict[str, Any]:
     checks = health_queries.read(settings.DATABASE, at, local)
     worst = next((tone for tone in ("bad", "warn") if any(each.state == tone for each in checks)), "good")
     return {"checks": checks, "worst": worst, "now": at}
-
-
-def _search(request: HttpRequest) -> Search:
-    """What is searched for. Who may not see properties may not guess them either."""
-    search = parse(request.GET.get("q", ""))
-    if any(term.key.startswith(PREFIX) for term in search.terms) and not access.may(request, access.PAYLOAD):
-        return Search(search.text, (), (_("You may not search by properties."),))
-    return search
 
 
 def _cursor(request: HttpRequest, name: str) -> jobs_queries.Cursor | None:

@@ -190,6 +190,21 @@ def test_only_those_who_may_see_jobs_see_them(someone: Someone, place: str) -> N
     assert "tiger" in read(reader, address("jobs", place=place))
 
 
+@pytest.mark.parametrize("place", ["jobsaga_live", "admin:jobsaga_live"])
+def test_a_property_cannot_be_guessed_by_what_a_search_leads_to(someone: Someone, place: str) -> None:
+    job_id = World(DatabasePlace(None)).submit(properties={"tenant": "lion"})
+    for may in (True, False):
+        user = someone("view_jobsaga", "cancel_job", *["view_job_payload"] * may, is_staff=True)
+        said = {}
+        for guess in ("lion", "bear"):
+            typed = {"q": f"{job_id.hex[-8:]} prop.tenant:{guess}"}
+            went = user.get(address("find", place=place), typed).headers["Location"]
+            form = {"verb": "cancel", "all": "yes", "q": f"prop.tenant:{guess}"}
+            asked = user.post(address("do-many", place=place), form)
+            said[guess] = (went.partition("?")[0], asked.status_code)
+        assert (said["lion"] != said["bear"]) == may
+
+
 def test_the_admin_shows_the_pages_to_staff_only(someone: Someone) -> None:
     user = someone("view_jobsaga")
     assert user.get(address("now")).status_code == 200

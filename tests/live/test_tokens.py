@@ -17,8 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from jobsaga.clock import ManualClock, use_clock
+from jobsaga.conf import settings
 from jobsaga.consumers import consumers, job_consumer
 from jobsaga.live.models import SCOPES, ApiToken
+from jobsaga.live.scope import Viewer, knows_type, seen_by
 from jobsaga.live.tokens import make, recognised
 from tests.engine.places import DatabasePlace
 from tests.engine.world import World
@@ -101,6 +103,9 @@ def test_it_may_be_for_some_job_types_only(world: World) -> None:
     assert post(client, f"/api/v1/jobs/{other}/cancel").status_code == 404
     assert world.state(other) == "WaitingForSlot"
     assert "audio.Mix" not in {each["name"] for each in client.get("/api/v1/types").json()}
+    for types in (["videos.Film"], ["audio.Mix"], ["videos.Film", "audio.Mix"]):
+        world.worker(types=types)
+    assert [each["jobTypes"] for each in client.get("/api/v1/workers").json()] == [["videos.Film"]]
     with consumers.temporary():
 
         @job_consumer(job_type_name="audio.Play")
@@ -111,6 +116,16 @@ def test_it_may_be_for_some_job_types_only(world: World) -> None:
 
         assert post(client, "/api/v1/submit", jobType="audio.Play").status_code == 403
         assert post(client, "/api/v1/submit", jobType="videos.Play").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "pattern", ["videos.Film", "videos.*", "*", "v?deos.Film", "[v]ideos.Film", "v*.Film"]
+)
+def test_what_it_sees_is_what_it_may_submit_and_steer(world: World, pattern: str) -> None:
+    world.submit("videos.Film")
+    viewer = Viewer(everything(), (pattern,))
+    with seen_by(viewer):
+        assert viewer.jobs(settings.DATABASE)[0].exists() == knows_type("videos.Film")
 
 
 @pytest.mark.parametrize(

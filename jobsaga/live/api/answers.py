@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestDataTooBig
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import add_never_cache_headers
@@ -133,11 +134,15 @@ def body(request: HttpRequest, kind: type[T], most: int) -> T:
     content = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip()
     if content not in ("", JSON):
         raise Refused(415, "not-json", f"Send {JSON}.")
-    if len(request.body) > most:
+    try:
+        sent = request.body
+    except RequestDataTooBig:  # more than the site takes of anybody
+        sent = None
+    if sent is None or len(sent) > most:
         raise Refused(413, "too-large", f"At most {most} bytes can be sent.")
     try:
-        found = msgspec.json.decode(request.body or b"{}", type=kind, strict=True)
+        found = msgspec.json.decode(sent or b"{}", type=kind, strict=True)
         check_json(msgspec.to_builtins(found), "body", max_bytes=most)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Refused(400, "not-understood", str(error)) from None
     return found

@@ -60,7 +60,7 @@ def _of_a_worker(verb: str, do: Do, said: str) -> Callable[..., Any]:
     def steer(request: HttpRequest, instance_id: UUID) -> HttpResponseBase:
         wanted = body(request, records.Why, LARGEST_BODY)
         announced = JobTypeInstance.objects.using(settings.DATABASE).filter(instance_id=instance_id)
-        if not all(map(scope.knows_type, announced.values_list("job_type", flat=True))):
+        if not scope.knows_types(announced.values_list("job_type", flat=True)):
             raise Refused(403, "not-permitted", "The token is not for all job types that this worker runs.")
         try:
             do(instance_id, **_who(request, wanted))

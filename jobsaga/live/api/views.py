@@ -190,7 +190,8 @@ def types(request: HttpRequest) -> HttpResponseBase:
 def workers(request: HttpRequest) -> HttpResponseBase:
     """The workers that run."""
     there, _ = worker_queries.read(settings.DATABASE, shell.now(), with_message=False)
-    found = [records.worker(line) for line in there]
+    known = (line for line in there if scope.knows_types(each.job_type for each in line.types))
+    found = [records.worker(line) for line in known]
     return listed(request, found, found)
 
 

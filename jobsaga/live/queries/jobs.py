@@ -6,7 +6,7 @@ What no index answers is looked for in so many rows at once, and no further: the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +48,8 @@ class Cursor:
             moment = datetime.fromisoformat(at) if at else None
             if moment is not None and moment.tzinfo is None:
                 raise BadCursor(text)
-            return cls(UUID(key), moment)
-        except ValueError:
+            return cls(UUID(key), moment.astimezone(UTC) if moment else None)
+        except (ValueError, OverflowError):
             raise BadCursor(text) from None
 
     def __str__(self) -> str:
