@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from jobsaga.models import DeadLetter, JobSaga
 from jobsaga.remote import JobClient, RemoteUnavailable, contract
 from jobsaga.remote.contract import REQUESTS
 from jobsaga.transport.rabbitmq.address import Address
-from jobsaga.transport.rabbitmq.requests import Answer, Asked, Later, Requests
+from jobsaga.transport.rabbitmq.requests import PREFETCH, Answer, Asked, Later, Requests
 from tests.faults.ledger import ALIAS
 from tests.processes import wait_for
 from tests.remote.conftest import GIVE, TYPE, letters
@@ -180,6 +181,42 @@ def test_what_must_wait_holds_up_nobody(url: str, stranger: Stranger) -> None:
         assert [said for _, said in stranger.hear(3)] == ["free", "also free", "held"]
     finally:
         requests.close()
+
+
+def test_a_window_of_slow_ones(stranger: Stranger) -> None:
+    """A database that is away takes seconds to say so, to each of them: the connection outlives that, and the broker
+    does not count one more host that had them and was cut off.
+    """
+    seen: list[bytes] = []
+    connections: set[Any] = set()
+
+    def slow(asked: Asked) -> Answer | None:
+        seen.append(asked.body)
+        connections.add(requests._connection)
+        if seen.count(asked.body) == 1:
+            time.sleep(0.4)
+            raise Later("the database is away")
+        return None
+
+    stranger.address.parameters.heartbeat = 1
+    for number in range(PREFETCH):
+        stranger.say(b"%d" % number)
+    requests = Requests(stranger.address, slow, ended=close_connections)
+    requests.start()
+    try:
+        wait_for(lambda: len(seen) >= 2 * PREFETCH, 40, "all of them, twice")
+        assert len(connections) == 1
+    finally:
+        requests.close()
+
+
+def test_a_mailbox_without_a_name(desk: Requests, stranger: Stranger) -> None:
+    """Bytes that are no text: nobody waits there for an answer, and nobody waits behind it."""
+    for _ in range(PREFETCH):
+        stranger.say(b"{}", reply_to=b"\xff\xfe")
+    stranger.say(submit(uuid4()), reply_to=stranger.mailbox)
+    stranger.hear(1)
+    assert len(letters()) == PREFETCH
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

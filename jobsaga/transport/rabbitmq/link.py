@@ -18,7 +18,6 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Any
 
-import pika
 from pika.adapters.select_connection import IOLoop
 from pika.exceptions import AMQPError, StreamLostError
 
@@ -26,6 +25,7 @@ from jobsaga.transport.base import is_worth_telling
 from jobsaga.transport.rabbitmq.address import Address
 from jobsaga.transport.rabbitmq.announcer import Announcer, Batch
 from jobsaga.transport.rabbitmq.consumer import INSTANCE_PREFETCH, PREFETCH, Consumer
+from jobsaga.transport.rabbitmq.headers import Connection
 from jobsaga.transport.rabbitmq.inbox import Ack, Inbox
 from jobsaga.transport.rabbitmq.outbox import KEEP, Parcel, Shipment
 from jobsaga.transport.rabbitmq.publisher import Publisher
@@ -152,7 +152,7 @@ class Link:
     def _connect(self) -> None:
         if self._closing:
             return
-        self._connection = pika.SelectConnection(
+        self._connection = Connection(
             self.address.parameters,
             on_open_callback=self._opened,
             on_open_error_callback=self._lost,

@@ -25,6 +25,7 @@ from pika.exceptions import AMQPError
 from jobsaga.remote.contract import REQUESTS
 from jobsaga.transport.base import backoff, is_worth_telling
 from jobsaga.transport.rabbitmq.address import Address
+from jobsaga.transport.rabbitmq.headers import Connection
 from jobsaga.transport.rabbitmq.queues import DEAD
 
 logger = logging.getLogger("jobsaga.remote")
@@ -93,7 +94,10 @@ class Requests:
         failures = 0
         while not self._closing.is_set():
             try:
-                self._connection = pika.BlockingConnection(self.address.parameters)
+                self._connection = pika.BlockingConnection(
+                    self.address.parameters,
+                    _impl_class=Connection,  # type: ignore[arg-type]  # it is the class
+                )
                 self._serve(self._connection)
                 failures = 0
             except Exception as error:  # noqa: BLE001 - whatever it is, the next connection may do without
@@ -119,15 +123,19 @@ class Requests:
             connection.process_data_events(time_limit=None)
 
     def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes, tries: int = 0) -> None:
+        if not self._closing.is_set() and channel.is_open:
+            # To handle a whole window of slow ones takes longer than the broker waits for a sign of life.
+            self._connection.process_data_events(time_limit=0)
         if self._closing.is_set() or not channel.is_open:
             return  # it goes to another host
-        asked = Asked(
-            body, properties.reply_to or "", properties.correlation_id or properties.message_id or ""
-        )
+        # What is no text names no queue.
+        reply_to = properties.reply_to if isinstance(properties.reply_to, str) else ""
+        asked = Asked(body, reply_to, properties.correlation_id or properties.message_id or "")
         try:
             answer = self._handle(asked)
         except Later as why:
-            logger.warning("A request must wait: %s", why)
+            if is_worth_telling(tries + 1):
+                logger.warning("A request must wait: %s", why)
             again = partial(self._delivered, channel, method, properties, body, tries + 1)
             self._connection.call_later(backoff(tries), again)
             return
