@@ -36,6 +36,8 @@ logger = logging.getLogger("jobsaga.engine")
 
 #: How many batches of what has arrived are read at most before somebody is held to be lost.
 READ_ON = 20
+#: So many rows of a kind are removed in one transaction.
+PRUNED_AT_ONCE = 500
 
 
 class Engine:
@@ -138,7 +140,7 @@ class Engine:
             if self.process() < self.options.batch:
                 return
 
-    def prune(self, limit: int = 500) -> int:
+    def prune(self, limit: int = PRUNED_AT_ONCE) -> int:
         """Remove a small batch of what is older than it must be kept; how many rows went."""
         options = self.options
         retention = Retention(options.job_retention, options.history_retention, options.log_retention)

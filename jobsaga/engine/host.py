@@ -19,7 +19,7 @@ from threading import Event
 
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.engine.companions import companions
-from jobsaga.engine.engine import Engine
+from jobsaga.engine.engine import PRUNED_AT_ONCE, Engine
 from jobsaga.engine.outbox import Outbox, Post
 from jobsaga.pulse import Beat, no_pulse
 from jobsaga.transport.base import SAGA, Listener
@@ -28,6 +28,8 @@ logger = logging.getLogger("jobsaga.engine")
 
 SWEEP_EVERY = 0.8
 PRUNE_EVERY = 10.0
+#: While there is more to prune than one bite.
+PRUNE_AGAIN_AFTER = 0.25
 FIRST_PAUSE, LAST_PAUSE = 0.05, 5.0
 #: Seconds in which nothing more has come, until a stopping host believes that nothing will; and how often it looks.
 LAST_WORDS, LAST_LAPS = 0.2, 20
@@ -132,7 +134,8 @@ class SagaHost:
                 self._next_sweep = min(self._next_sweep, now + engine.due_in)
         if now >= self._next_prune:
             self._next_prune = now + PRUNE_EVERY
-            engine.prune()
+            if engine.prune() >= PRUNED_AT_ONCE:
+                self._next_prune = now + PRUNE_AGAIN_AFTER
         return more
 
     def _may_judge(self) -> bool:

@@ -220,7 +220,14 @@ class MemoryTransaction:
 
     def _prune_jobs(self, before: datetime, limit: int) -> int:
         jobs = self.memory.jobs.values()
-        old = [job.id for job in jobs if job.finished_at and job.finished_at <= before and not job.slot]
+        old = [
+            job.id
+            for job in jobs
+            if job.finished_at
+            and job.finished_at <= before
+            and not (job.slot or job.recurring_name)
+            and job.id not in self.memory.held_jobs
+        ]
         for job_id in old[:limit]:
             self._remove_job(job_id)
         return len(old[:limit]) + self._prune_runs(before, limit)

@@ -147,10 +147,7 @@ def prune(alias: str, now: datetime, limit: int, retention: Retention) -> int:
     """Remove ended jobs with their attempts, old history, old log lines, and instances nobody refers to."""
     removed = 0
     if retention.jobs is not None:
-        jobs = JobSaga.objects.using(alias).filter(finished_at__lte=now - retention.jobs, slot__isnull=True)
-        removed += _remove_jobs(
-            alias, list(jobs.order_by("finished_at").values_list("id", flat=True)[:limit])
-        )
+        removed += _remove_old_jobs(alias, now - retention.jobs, limit)
         gone = JobInstance.objects.using(alias).filter(
             state=InstanceState.STOPPED, lease_expires_at__lte=now - retention.jobs
         )
@@ -165,7 +162,14 @@ def prune(alias: str, now: datetime, limit: int, retention: Retention) -> int:
     return removed
 
 
-def _remove_jobs(alias: str, ids: list[UUID]) -> int:
+def _remove_old_jobs(alias: str, before: datetime, limit: int) -> int:
+    """Ended jobs that nobody has in hand: a client may be about to retry one. A recurring job stays, also when its
+    recurrence has ended: if it were gone, the next deploy would begin anew what an operator has canceled.
+    """
+    features = connections[alias].features
+    jobs = JobSaga.objects.using(alias).filter(finished_at__lte=before, slot__isnull=True, recurring_name="")
+    jobs = jobs.select_for_update(skip_locked=features.has_select_for_update_skip_locked)
+    ids = list(jobs.order_by("finished_at").values_list("id", flat=True)[:limit])
     if ids:
         connection = connections[alias]
         attempts = JobAttemptSaga.objects.using(alias).filter(job_id__in=ids)

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobsaga.engine.host import BUSY_PAUSE, SWEEP_EVERY, SagaHost
+from jobsaga.engine.engine import PRUNED_AT_ONCE
+from jobsaga.engine.host import BUSY_PAUSE, PRUNE_AGAIN_AFTER, PRUNE_EVERY, SWEEP_EVERY, SagaHost
 from jobsaga.engine.options import EngineOptions
 from jobsaga.ids import uuid7
 from jobsaga.messages import SubmitJob
@@ -91,6 +92,20 @@ def test_a_type_that_another_host_has_is_tried_again_soon(world: World) -> None:
         assert worker.receive() == []
     host.lap()
     assert len(worker.receive()) == 1
+
+
+def test_it_prunes_again_soon_while_there_is_more_than_one_bite(world: World) -> None:
+    """Else more jobs would end than are ever removed: at 500 in ten seconds, from fifty a second on."""
+    bites = [PRUNED_AT_ONCE, PRUNED_AT_ONCE + 1, 3, 0]
+    world.engine.prune = lambda: bites.pop(0)
+    host = rested(world)
+    for left in (2, 1):
+        world.clock.advance(PRUNE_AGAIN_AFTER)
+        host.lap()
+        assert len(bites) == left
+    world.clock.advance(PRUNE_EVERY - SWEEP_EVERY)
+    host.lap()
+    assert len(bites) == 1
 
 
 def test_what_fails_is_tried_again_at_the_next_lap(world: World) -> None:

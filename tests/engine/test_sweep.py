@@ -11,7 +11,8 @@ from jobsaga.engine.options import EngineOptions
 from jobsaga.messages import CancelJob, CancelKind, FinalizeJob, RunJob
 from jobsaga.sagas.states import AttemptStates
 from tests.engine.world import World
-from tests.engine.worlds import EVERYWHERE, make_world
+from tests.engine.worlds import EVERYWHERE, WITH_ROW_LOCKS, make_world
+from tests.threads import in_thread
 
 HOUR = timedelta(hours=1)
 
@@ -358,6 +359,22 @@ class TestRetention:
         world.clock.advance(timedelta(days=1))
         world.engine.prune()
         assert world.history(done) == []
+
+    @pytest.mark.parametrize("world", WITH_ROW_LOCKS, indirect=True)
+    def test_a_job_that_a_client_has_in_hand_is_left_and_not_waited_for(self, world: World) -> None:
+        """It may be about to be retried."""
+        worker = world.worker()
+        done = world.submit()
+        (start,) = worker.receive()
+        worker.fault(start)
+        world.lap()
+        world.clock.advance(timedelta(days=1))
+        with world.hold_job(done):
+            pruned = in_thread(world.engine.prune)
+            pruned.join(5)
+            assert not pruned.is_alive()
+        assert world.exists(done)
+        assert world.engine.prune() == 1
 
     def test_for_ever(self, world: World) -> None:
         worker = world.worker()

@@ -436,6 +436,16 @@ class StoreContract:
         assert stored_checkpoint(place.store, old.id) is None
         assert len(place.history(old.id)) == 1
 
+    def test_a_recurring_job_stays_until_it_is_finalized(self, place: Place) -> None:
+        """If it were gone, the next deploy would begin anew what an operator has canceled."""
+        ended = {"recurring_name": "nightly", "finished_at": NOW - 9 * DAY}
+        canceled = job(state=JobStates.CANCELED, recurring=False, **ended)
+        over = job(state=JobStates.COMPLETED, recurring=True, **ended)
+        write(place, jobs=[canceled, over])
+        assert self._prune(place, Retention(jobs=DAY)) == 0
+        assert stored_job(place.store, canceled.id) == canceled
+        assert stored_job(place.store, over.id) == over
+
     def test_the_attempts_of_a_recurring_jobs_old_runs_go_and_the_job_stays(self, place: Place) -> None:
         recurring, other = job(recurring=True, recurring_name="nightly"), job()
         old, young, held = (
