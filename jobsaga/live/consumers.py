@@ -7,6 +7,8 @@ since, and when to read itself again. Who may not see jobs is refused at the doo
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Collection
 from importlib import import_module
 from typing import Any
@@ -23,9 +25,11 @@ from jobsaga.live import access, scope
 from jobsaga.live.feed import AGAIN, WATCHED, Listener, encoded, feed
 from jobsaga.live.tail import newest
 
+logger = logging.getLogger(__name__)
+
 #: Seconds between two looks at whether the user may still see jobs.
 CHECK_EVERY = 60.0
-NOT_PERMITTED, NOT_UNDERSTOOD = 4403, 4400
+NOT_PERMITTED, NOT_UNDERSTOOD, NOT_KNOWN = 4403, 4400, 1011
 LARGEST = 20_000
 
 
@@ -38,6 +42,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         """Let in who may see jobs."""
         self._tasks: list[asyncio.Task[None]] = []
         self._listener = Listener()
+        self._greeted = False
         if not self._is_from_here() or not await self._may_see():
             await self.close(NOT_PERMITTED)
             return
@@ -63,12 +68,14 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             said = await self.decode_json(text_data)
             watched = frozenset(map(UUID, said["watch"][:WATCHED]))
             after = int(said["after"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             await self.close(NOT_UNDERSTOOD)
             return
         self._listener.watched = await self._seen(watched)
-        if await database_sync_to_async(newest)(settings.DATABASE) > after:
+        has_missed = not self._greeted and time.monotonic() < feed.late_until
+        if has_missed or await database_sync_to_async(newest)(settings.DATABASE) > after:
             self._listener.tell(AGAIN)
+        self._greeted = True
         self._listener.tell({"t": "hello"})
 
     async def _seen(self, jobs: Collection[UUID]) -> frozenset[UUID]:
@@ -89,12 +96,17 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             await self.send(text_data=encoded(await self._listener.queue.get()))
 
     async def _check(self) -> None:
-        while True:
+        """Until the right is withdrawn. Who cannot be asked for now is let go: the page comes back, and is asked."""
+        code = NOT_PERMITTED
+        try:
             await asyncio.sleep(self.check_every)
-            if not await self._may_see():
-                await self.close(NOT_PERMITTED)
-                return
-            self._listener.watched = await self._seen(self._listener.watched)
+            while await self._may_see():
+                self._listener.watched = await self._seen(self._listener.watched)
+                await asyncio.sleep(self.check_every)
+        except Exception:
+            logger.exception("Whether somebody may still see jobs cannot be found out at the moment")
+            code = NOT_KNOWN
+        await self.close(code)
 
     def _is_from_here(self) -> bool:
         """Whether a page of this very site opens it: a browser sends the user's cookie from any page. Behind a proxy

@@ -107,6 +107,8 @@ class Feed:
         self.interval = interval
         #: The number of the newest row that was told.
         self.cursor = 0
+        #: Until then (of ``time.monotonic``) who joins may not know of a row with a lower number that came late.
+        self.late_until = 0.0
 
     async def join(self, listener: Listener) -> None:
         """Tell *listener* what happens from now on."""
@@ -131,7 +133,7 @@ class Feed:
                     self._tell(AGAIN)  # what came while nobody followed
                 watched = frozenset().union(*(each.watched for each in self._listeners))
                 happened, changed = await _in_thread(reader.round, watched)
-                self.cursor = reader.tail.cursor
+                self.cursor, self.late_until = reader.tail.cursor, reader.tail.late_until
                 if changed:
                     self._tell_of(changed)
                 if happened:

@@ -34,6 +34,8 @@ class Tail:
     cursor: int = 0
     #: Missing numbers, and when they were missed (seconds of a clock that only runs forward).
     missing: dict[int, float] = field(default_factory=dict)
+    #: Until then (of that clock) a page may be shown that was made before the last late row came.
+    late_until: float = 0.0
 
     def begin(self, now: float) -> None:
         """Start at the newest row. What is missing shortly before it may still come."""
@@ -50,6 +52,7 @@ class Tail:
         self._forget(now)
         for number, _ in late:
             self.missing.pop(number, None)
+            self.late_until = now + PATIENCE.total_seconds()
         if new:
             numbers = {number for number, _ in new}
             last = max(numbers)
@@ -58,10 +61,10 @@ class Tail:
         return {job_id for _, job_id in (*late, *new)}
 
     def _miss(self, numbers: Iterable[int], now: float, seen: Collection[int] = ()) -> None:
-        """Remember these, the highest first: what is far back is the least likely to come."""
-        for number in sorted(numbers, reverse=True):
-            if number not in seen and len(self.missing) < MOST:
-                self.missing[number] = now
+        """Remember these. Of too many the highest stay: what is far back is the least likely to come."""
+        self.missing |= {number: now for number in numbers if number not in seen}
+        for number in sorted(self.missing)[:-MOST]:
+            del self.missing[number]
 
     def _forget(self, now: float) -> None:
         limit = now - PATIENCE.total_seconds()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +12,17 @@ import pytest
 from django.conf import settings as site_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from jobsaga.conf import settings
+from jobsaga.live.consumers import NOT_KNOWN, LiveConsumer
+from jobsaga.live.tail import newest
 from tests.engine.places import DatabasePlace
 from tests.engine.world import World
 from tests.live.browsing import Server, session_of, superuser
+from tests.live.test_tail import happen
 
 pytestmark = [
     pytest.mark.process,
@@ -77,7 +83,7 @@ def test_a_page_of_another_site_is_refused(
 
 NO_SUBSCRIPTION = [
     "", "{", "[]", "null", '{"watch": ["x"], "after": 0}', '{"watch": [], "after": "soon"}',
-    '{"watch": 5, "after": 1}', '{"cancel": "all"}', "x" * 30_000,
+    '{"watch": 5, "after": 1}', '{"cancel": "all"}', "x" * 30_000, '{"watch": [], "after": 1e999}', "[" * 15_000,
 ]  # fmt: skip
 
 
@@ -109,6 +115,46 @@ def test_a_page_is_told_what_came_after_it_was_made_and_comes_since(
         world.lap()
         while "1 / 2" not in str(patch):
             patch = hear(socket, "patch")["jobs"]
+
+
+def test_a_page_is_told_of_a_lower_number_that_came_just_before_it_joined(
+    server: Server, transactional_db: None
+) -> None:
+    """The page was made when only the higher number was there, and knows up to that one."""
+    user = superuser()
+    happen()
+    last = newest(settings.DATABASE)
+    with knock(server, user) as other:
+        other.send(json.dumps({"watch": [], "after": last}))
+        hear(other, "hello")
+        for number in (last + 2, last + 1):
+            happen(number)
+            while hear(other, "changed").get("cursor") != last + 2:
+                pass
+        with knock(server, user) as socket:
+            socket.send(json.dumps({"watch": [], "after": last + 2}))
+            hear(socket, "changed")
+            hear(socket, "hello")
+            socket.send(json.dumps({"watch": [], "after": last + 2}))
+            assert json.loads(socket.recv(timeout=10))["t"] == "hello", "once is enough"
+
+
+def test_who_cannot_be_asked_for_is_let_go_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the database was away when the right was looked at again, nobody looks on unasked."""
+    consumer, closed = LiveConsumer(), []
+    consumer.check_every = 0.0
+
+    async def away() -> bool:
+        raise OperationalError("the database is away")
+
+    async def close(code: int) -> None:
+        closed.append(code)
+
+    monkeypatch.setattr(consumer, "_may_see", away)
+    monkeypatch.setattr(consumer, "close", close)
+    asyncio.run(consumer._check())
+    assert closed == [NOT_KNOWN]
+    assert not 4000 <= NOT_KNOWN < 5000, "the page's script comes back after any other code"
 
 
 @pytest.mark.parametrize("way", ["right", "active", "session"])

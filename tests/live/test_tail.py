@@ -94,6 +94,19 @@ def test_a_jump_of_a_million_numbers_costs_nothing(db: None) -> None:
     assert len(queries) == 2
 
 
+def test_a_gap_is_remembered_also_while_many_numbers_are_missing(db: None) -> None:
+    """A batch that is rolled back leaves hundreds of numbers that never come."""
+    happen()
+    tail = tail_at_end()
+    far = happen(tail.cursor + 2 * MOST)
+    assert tail.read(0.0) == {far}
+    late_number, soon = tail.cursor + 1, happen(tail.cursor + 2)
+    assert tail.read(1.0) == {soon}
+    late = happen(late_number)
+    assert tail.read(2.0) == {late}
+    assert len(tail.missing) <= MOST
+
+
 def test_many_rows_are_taken_in_turns(db: None) -> None:
     tail = tail_at_end()
     wanted = {happen() for _ in range(MOST + 20)}
@@ -168,6 +181,7 @@ def test_who_does_not_keep_up_is_told_to_read_again() -> None:
 
 class FakeTail:
     cursor = 7
+    late_until = 0.0
 
 
 class FakeReader:
