@@ -182,13 +182,12 @@ class Engine:
                 turn.hear(message, delivery.body)
         allocation = self._allocate(tx, turn, fill)
         tx.write(turn.finish())
-        held = {
-            id(delivery)
-            for message, delivery in messages
-            if getattr(message, "job_id", None) in turn.busy or message in allocation.unheard
-        }
-        handled = [each for each in self._received if id(each) not in held]
-        return turn, handled, [each for each in self._received if id(each) in held], allocation.left_over
+        held = [each for message, each in messages if getattr(message, "job_id", None) in turn.busy]
+        # Not put off, but left where it is: a later word to the same type must not be heard first.
+        left = [each for message, each in messages if message in allocation.unheard]
+        waiting = {id(each) for each in (*held, *left)}
+        handled = [each for each in self._received if id(each) not in waiting]
+        return turn, handled, held, allocation.left_over
 
     def _say_safely(self, messages: list[Message]) -> set[str]:
         """Apply *messages*, all at once or else one by one; those that cannot be handled, encoded."""

@@ -72,7 +72,7 @@ class Transport(Protocol):
         """Durable when it returns (when the transaction commits, if there is one)."""
 
     def receive(self, endpoint: str, limit: int) -> list[Delivery]:
-        """What is there now, the oldest first. Does not wait."""
+        """What is there now, the oldest first; again what was neither acknowledged nor deferred. Does not wait."""
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """These were handled: they do not come again."""

@@ -184,6 +184,18 @@ class TestPause:
         world.submit()
         assert worker.receive() == []
 
+    @pytest.mark.parametrize("world", WITH_ROW_LOCKS, indirect=True)
+    def test_what_was_said_last_holds_also_when_the_first_had_to_wait(self, world: World) -> None:
+        """Or a type that was paused for a moment would stay so, and its jobs would wait for ever."""
+        worker = world.worker(limit=1)
+        with world.hold_job_type():
+            world.say(PauseJobType(job_type=TYPE))
+        world.say(ResumeJobType(job_type=TYPE))
+        world.pass_time(3)
+        world.submit()
+        assert len(worker.receive()) == 1
+        assert [kind for kind, _ in kinds(world)] == ["PauseJobType", "ResumeJobType"]
+
 
 class TestDrain:
     def test_it_gets_no_more_and_ends_what_it_has(self, world: World) -> None:
