@@ -102,7 +102,10 @@ class Desk:
             self._be_impatient()
             if self._is_known(tx, request_id):
                 return verbs.say_again(request, request_id)
-            return verbs.carry_out(request, request_id)
+            reply = verbs.carry_out(request, request_id)
+            if isinstance(reply, contract.JobState) and reply.refused:
+                self._forget(request_id)
+            return reply
 
     def _is_known(self, tx: Transaction, request_id: UUID) -> bool:
         """Whether it was carried out before; from now on it was, if this transaction commits."""
@@ -119,6 +122,10 @@ class Desk:
             old = rows.filter(at__lt=now - REMEMBERED).order_by("at").values_list("id", flat=True)
             rows.filter(id__in=list(old[:FORGET_AT_ONCE])).delete()
         return False
+
+    def _forget(self, request_id: UUID) -> None:
+        """It has done nothing: said again, it is tried again, and told again why not."""
+        RemoteRequest.objects.using(self.store.alias).filter(id=request_id).delete()
 
     def _be_impatient(self) -> None:
         """The rows of jobs are never waited for; a job or a request that another transaction is about to insert is,

@@ -7,6 +7,7 @@ harmless: the line says a request again when its connection breaks, and a caller
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -224,6 +225,7 @@ class JobClient:
         known = uuid7() if request_id is None else request_id
         try:
             body = contract.encode(request, known)
+            json.dumps(msgspec.to_builtins(request), allow_nan=False)  # which msgspec would write as null
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidMessage(type(request).__name__, f"cannot be written: {error}") from None
         try:

@@ -86,16 +86,18 @@ class Line:
             self._loop = IOLoop()
         self._parcel, self._outcome = parcel, None
         timer = self._loop.call_later(timeout, self._loop.stop)
-        if self._channel is not None:
-            self._publish()
-        elif self._connection is None:
-            self._connect()
-        self._loop.start()
-        self._loop.remove_timeout(timer)
-        self._parcel = None
-        return self._came_of(parcel)
-
-    def _came_of(self, parcel: Parcel) -> bytes | None:
+        try:
+            if self._channel is not None:
+                self._publish()
+            elif self._connection is None:
+                self._connect()
+            self._loop.start()
+        except BaseException:  # Ctrl-C, say: nobody knows what the connection was about to do
+            self._drop("interrupted")
+            raise
+        finally:
+            self._loop.remove_timeout(timer)
+            self._parcel = None
         if isinstance(self._outcome, Exception):
             raise self._outcome from None
         if self._outcome is None and not parcel.confirmed:

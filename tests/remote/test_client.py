@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pprint
 import socket
@@ -95,16 +96,13 @@ def test_the_site_refuses(desk: Requests, client: JobClient) -> None:
     assert letters() == []
 
 
-@pytest.mark.parametrize(
-    ("fields", "properties"),
-    [({"x": object()}, None), ({"x": "\ud800"}, None), (GIVE, {"x": {1: 2, "1": 3}})],
-)
-def test_what_is_no_request_is_not_sent(
-    client: JobClient, fields: object, properties: dict[str, object]
-) -> None:
+@pytest.mark.parametrize("value", [object(), "\ud800", math.nan])
+def test_what_is_no_request_is_not_sent(client: JobClient, value: object) -> None:
     """No desk answers here, and no queue is there."""
-    with pytest.raises((InvalidMessage, RemoteUnavailable)):
-        client.submit_job(TYPE, fields, properties=properties)
+    with pytest.raises(InvalidMessage, match="cannot be written"):
+        client.submit_job(TYPE, {"x": value})
+    with pytest.raises(InvalidMessage, match="cannot be written"):
+        client.submit_job(TYPE, GIVE, properties={"x": value})
     with pytest.raises(InvalidMessage, match="time zone"):
         client.schedule_job(datetime(2030, 1, 1), TYPE)
     with pytest.raises(InvalidMessage, match="priority"):
@@ -223,6 +221,23 @@ def test_two_threads_at_once_are_told(url: str) -> None:
 def quietly(client: JobClient, timeout: float) -> None:
     with pytest.raises(RemoteTimeout):
         client.get_job_state(uuid4(), timeout=timeout)
+
+
+def test_a_wait_that_is_interrupted(url: str) -> None:
+    """The next one lasts as long as it should, not until the end of the one before."""
+    declare(url)
+    with JobClient(url) as client:
+        quietly(client, 0.1)
+        client._line._loop.call_later(0.2, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.get_job_state(uuid4(), timeout=0.5)
+        began = time.monotonic()
+        quietly(client, 1.0)
+        assert time.monotonic() - began > 0.9
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_fork_has_a_connection_of_its_own(desk: Requests, client: JobClient) -> None:

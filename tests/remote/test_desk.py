@@ -119,6 +119,15 @@ class TestSubmit:
         counter.submit(job_id=request.job_id)
         assert counter.ask(request, request_id).current_state == "Canceled"
 
+    def test_so_is_one_that_changed_nothing(self, counter: Counter) -> None:
+        """Who asks again because the answer was lost must not take it for done."""
+        request, request_id = contract.RetryJob(job_id=counter.submit()), uuid4()
+        answers = [counter.ask(request, request_id) for _ in range(2)]
+        assert [each.refused for each in answers] == ["it is runnable already"] * 2
+        counter.ask(contract.CancelJob(job_id=request.job_id))
+        assert counter.ask(request, request_id).current_state == "WaitingForSlot"
+        assert counter.ask(request, request_id).remark == verbs.AGAIN
+
 
 class TestSchedule:
     def request(self, start: datetime, job_id: UUID) -> contract.ScheduleJob:
@@ -169,7 +178,8 @@ def test_a_verb_does_what_it_does_at_home_and_once(
     assert (answer.current_state, answer.refused) == ANSWERS[state][verb]
     before = history(job_id), TransportMessage.objects.using(ALIAS).count()
     again = counter.ask(request, request_id)
-    assert (again.current_state, again.remark) == (ANSWERS[state][verb][0], verbs.AGAIN)
+    assert (again.current_state, again.refused) == ANSWERS[state][verb]
+    assert (again.remark == verbs.AGAIN) is not bool(answer.refused), "done, or told again why not"
     assert before == (history(job_id), TransportMessage.objects.using(ALIAS).count())
 
 
