@@ -98,7 +98,7 @@ def is_connected() -> bool:
 
 def _forked(control: socket.socket, label: str) -> processes.Forked:
     def serve() -> NoReturn:
-        server.serve(os.dup(control.fileno()))
+        server.serve(control.detach())  # no other copy: the jobs' processes would inherit it
 
     return processes.fork(serve, name=server.NAME, title=f"jobsaga {label}")
 

@@ -18,7 +18,7 @@ class Waker:
 
     def wake(self) -> None:
         """Make it readable."""
-        with suppress(OSError):  # it is full: that will do; or closed: nobody waits
+        with suppress(OSError):  # it is full: that will do; or closed (-1): nobody waits
             os.write(self._writing, b"!")
 
     def clear(self) -> None:
@@ -27,6 +27,8 @@ class Waker:
             os.read(self._reading, 4096)
 
     def close(self) -> None:
-        """Nobody waits any more."""
-        os.close(self._reading)
-        os.close(self._writing)
+        """Nobody waits any more. Who wakes all the same must not write into what gets the number next."""
+        reading, writing = self._reading, self._writing
+        self._reading = self._writing = -1
+        os.close(reading)
+        os.close(writing)

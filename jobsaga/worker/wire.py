@@ -30,6 +30,8 @@ from jobsaga.messages import (
 
 CHUNK = 262_144
 LENGTH = 4
+#: No frame is as long as this. Text that somebody wrote into the stream, read as a length, is longer.
+TOO_LONG = 0x0800_0000
 
 
 class Frame(msgspec.Struct, frozen=True, tag=True, tag_field="type"):
@@ -163,6 +165,9 @@ class Unpacker:
         while len(data) - end >= LENGTH:
             begin = end + LENGTH
             size = int.from_bytes(view[end:begin], "big")
+            if size >= TOO_LONG:
+                self.garbled = True
+                break
             if len(data) - begin < size:
                 break
             end = begin + size

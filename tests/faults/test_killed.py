@@ -130,3 +130,31 @@ def test_nothing_outlives_a_killed_parent(quick: Site, ledger: Ledger, figure: F
     took = boottime() - killed_at
     figure("killed parent's last process is gone after", took)
     assert took < 2 * SLACK
+
+
+@pytest.mark.sqlite
+def test_a_killed_server_is_replaced_although_a_job_has_left_a_copy(quick: Site, ledger: Ledger) -> None:
+    worker = quick.worker("--job-type", "jobsapp.Deed")
+    lost = submit_job(Deed("fork_a_copy"))
+    copy = quick.wait_for(lambda: ledger.events("program"), what="the copy to be made")[0]["program"]
+    server = worker.find("jobsaga-server")
+    assert server
+    os.kill(server, signal.SIGKILL)
+    quick.wait_for(lambda: attempts_of(lost)[0].outcome == "Suspect", what="the loss to be seen")
+    quick.wait_for(lambda: copy not in worker.tree(), what="the copy to be ended")
+    after = submit_job(Deed())
+    quick.wait_for(lambda: state_of(after) == "Completed", what="another job to run")
+
+
+@pytest.mark.sqlite
+def test_a_job_that_writes_into_what_is_not_its_own_ends_nobody_else(quick: Site, ledger: Ledger) -> None:
+    worker = quick.worker("--job-type", "jobsapp.Deed")
+    neighbour = submit_job(Deed("tick", {"seconds": 4}))
+    quick.wait_for(lambda: ledger.stays(neighbour), what="the neighbour to run")
+    vandal = submit_job(Deed("write_into_every_descriptor"))
+    quick.wait_for(
+        lambda: attempts_of(vandal) and attempts_of(vandal)[0].outcome == "Suspect", what="its end"
+    )
+    quick.wait_for(lambda: state_of(neighbour) == "Completed", what="its neighbour to end")
+    assert worker.alive
+    assert [each.outcome for each in attempts_of(neighbour)] == ["Completed"]

@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -235,6 +236,28 @@ def start_a_program(context: JobContext[Any]) -> object:
     return program.wait()
 
 
+def end_a_program(context: JobContext[Any], code: int) -> object:
+    return subprocess.run(["sh", "-c", f"exit {code}"], check=False).returncode
+
+
+def fork_a_copy(context: JobContext[Any]) -> object:
+    """It has all descriptors of the job's process, as the workers of multiprocessing have."""
+    copy = os.fork()
+    if copy == 0:
+        time.sleep(600)
+        os._exit(0)
+    note(context, "program", program=copy)
+    return os.waitpid(copy, 0)[1]
+
+
+def write_into_every_descriptor(context: JobContext[Any]) -> object:
+    for number in range(3, 30):
+        with suppress(OSError):
+            os.write(number, b"hello")
+    time.sleep(600)
+    return None
+
+
 def hold_the_checkpoint(context: JobContext[Any], until: str) -> object:
     """Stays in the transaction in which it saved, until the file is there; only once."""
     if context.retry_attempt:
@@ -258,6 +281,6 @@ DEEDS: dict[str, Callable[..., object]] = {
     deed.__name__: deed
     for deed in (
         nothing, sleep, walk, tick, die, hold_the_interpreter, hold_for_ever, spin, start_a_program,
-        hold_the_checkpoint, count_threads,
+        hold_the_checkpoint, count_threads, end_a_program, fork_a_copy, write_into_every_descriptor,
     )
 }  # fmt: skip
