@@ -173,7 +173,8 @@ def _worker(plan: Plan, sagas: SagasBeside, may_fork: bool, pulse: Beat) -> Work
 
     def between() -> None:
         sagas.look_after()
-        if watch is not None and worker.instance is not None and watch.is_idle() and worker.instance.is_idle:
+        # The database is asked by the main thread, so only while nothing runs: it may not answer.
+        if watch is not None and worker.instance is not None and worker.instance.is_idle and watch.is_idle():
             worker.stop()
 
     worker = Worker(

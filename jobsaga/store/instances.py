@@ -99,8 +99,9 @@ class InstanceStore:
         return connections[self.alias].vendor == "sqlite"
 
     def set_state(self, state: InstanceState) -> None:
-        """Say that the instance is stopping, or has stopped."""
-        JobInstance.objects.using(self.alias).filter(id=self.instance_id).update(state=state)
+        """Say that the instance is stopping, or has stopped: that is the last word, whatever is said after it."""
+        mine = JobInstance.objects.using(self.alias).filter(id=self.instance_id)
+        mine.exclude(state=InstanceState.STOPPED).update(state=state)
 
     def _open_attempts(self, job_types: Collection[str]) -> list[OpenAttempt]:
         held = JobAttemptSaga.objects.using(self.alias).filter(

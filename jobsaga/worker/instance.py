@@ -6,6 +6,7 @@ Threads
   receiver    takes start messages and cancels, claims the attempts
   reporter    sends what is said to the sagas
   heartbeat   renews the lease and compares both sides' lists of attempts
+  stopping    says, once, that no more jobs shall come
 
 The comparison, both ways: running here but not wanted there is killed; canceled there is asked to end; ended
 here but open there is said again; taken here according to the database but unknown here is reported. So a
@@ -19,8 +20,11 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Thread
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from django.db import connections
 
 from jobsaga.clock import Clock, SystemClock
 from jobsaga.conf import settings
@@ -150,8 +154,13 @@ class Instance:
     def stop_taking(self) -> None:
         """Say that no more jobs shall come, and give those back that were not started."""
         self._stopping = True
-        _try(lambda: self.store.set_state(InstanceState.STOPPING), "say that it is stopping")
+        Thread(target=self._say_that_it_stops, name="jobsaga-stopping", daemon=True).start()
         self._hand_on()
+
+    def _say_that_it_stops(self) -> None:
+        """In a thread: the database may be away, and then the main thread has to see the lease end."""
+        _try(lambda: self.store.set_state(InstanceState.STOPPING), "say that it is stopping")
+        connections.close_all()
 
     def cancel_all(self) -> None:
         """Ask everything that runs to save and end: it goes on elsewhere."""
@@ -264,8 +273,6 @@ class Instance:
 
 def close_stale_connections() -> None:
     """Between two uses of this thread's connections: drop what is broken."""
-    from django.db import connections
-
     for connection in connections.all(initialized_only=True):
         look_after(connection)
 

@@ -81,12 +81,12 @@ def test_promise_6_commits_of_which_nobody_hears_are_neither_lost_nor_done_twice
 def test_a_worker_whose_cable_is_pulled_is_replaced_and_comes_back(
     quick: Site, ledger: Ledger, proxy: MakeProxy, figure: Figure
 ) -> None:
-    """It ends its jobs by its own clock before another worker gets them."""
+    """It ends its jobs by its own clock before another worker gets them. Nor does it wait to see who is idle."""
     cable = proxy()
     quick.worker("--sagas-only")
-    cut_off = quick.worker("--jobs-only", **through(cable))
-    wait_for_workers(quick, 1)
     job_id = submit_job(Deed("tick", {"seconds": 40}))
+    cut_off = quick.worker("--jobs-only", "--until-idle", **through(cable))
+    wait_for_workers(quick, 1)
     quick.wait_for(lambda: state_of(job_id) == "Started", what="the job to run")
     quick.worker("--jobs-only")
     wait_for_workers(quick, 2)
@@ -105,3 +105,25 @@ def test_a_worker_whose_cable_is_pulled_is_replaced_and_comes_back(
     figure("worker is back after", boottime() - back_at)
     assert state_of(job_id) == "Started"
     assert len(attempts_of(job_id)) == 2
+
+
+@pytest.mark.postgresql
+def test_a_worker_that_is_stopped_while_its_cable_is_pulled_ends_its_jobs_before_others_get_them(
+    quick: Site, ledger: Ledger, proxy: MakeProxy, figure: Figure
+) -> None:
+    """It cannot say that it stops, and does not wait until it can."""
+    cable = proxy()
+    quick.worker("--sagas-only")
+    cut_off = quick.worker("--jobs-only", "--grace", "60", **through(cable))
+    wait_for_workers(quick, 1)
+    job_id = submit_job(Deed("tick", {"seconds": 40}))
+    quick.wait_for(lambda: state_of(job_id) == "Started", what="the job to run")
+    quick.worker("--jobs-only")
+    wait_for_workers(quick, 2)
+    cut_at = boottime()
+    cable.open.clear()
+    cut_off.process.terminate()
+    quick.wait_for(lambda: len(ledger.stays(job_id)) == 2, 30, "the job to run elsewhere")
+    first, second = ledger.stays(job_id)
+    figure("the job of a worker that stops without its database ends after", first.end - cut_at)
+    assert first.end < second.begin
