@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from jobsaga import get_job_state, submit_job, submit_jobs
 from jobsaga.models import JobSaga
@@ -30,6 +32,39 @@ def test_until_idle_ends_when_everything_has(site: Site, ledger: Ledger) -> None
     assert [state_of(job_id) for job_id in jobs] == ["Completed"] * 6
     assert (state_of(poison), len(ledger.stays(poison))) == ("Faulted", 2)
     assert problems(ledger, [*jobs, poison]) == []
+
+
+@pytest.mark.sqlite
+def test_it_sees_its_children_end_although_who_started_it_ignores_such_news(
+    site: Site, ledger: Ledger
+) -> None:
+    site.command = (sys.executable, "-c", IGNORING)
+    site.jobsaga["SUSPECT_JOB_RETRY_COUNT"] = 0
+    poison, program = submit_job(Deed("die")), submit_job(Deed("end_a_program", {"code": 3}))
+    site.manage("runjobworker", "--until-idle")
+    assert state_of(poison) == "Faulted"
+    assert "killed by signal 9" in get_job_state(poison).reason
+    assert get_job_state(program).result == 3
+
+
+IGNORING = (
+    "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'django', *sys.argv[1:]])"
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--concurrency", "0", "whole number from 1 on, not '0'"),
+        ("--concurrency", "-2", "whole number from 1 on, not '-2'"),
+        ("--grace", "-1", "seconds from 0 on, not '-1'"),
+        ("--grace", "nan", "seconds from 0 on, not 'nan'"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(option: str, value: str, why: str) -> None:
+    with pytest.raises(CommandError, match=rf"{option}: must be a .*{why}"):
+        call_command("runjobworker", f"{option}={value}")
 
 
 @pytest.mark.sqlite

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--job-type", action="append", metavar="NAME", help="run only this type; may be repeated"
         )
-        parser.add_argument("--concurrency", type=int, metavar="N", help="at most N jobs of each type here")
+        parser.add_argument(
+            "--concurrency", type=_count, metavar="N", help="at most N jobs of each type here"
+        )
         parser.add_argument(
             "--isolation", choices=["inline", "thread", "process"], help="for all types, whatever they say"
         )
@@ -36,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--until-idle", action="store_true", help="stop when there is nothing left to do")
         parser.add_argument(
             "--grace",
-            type=float,
+            type=_seconds,
             default=5.0,
             metavar="SECONDS",
             help="when stopping: how long jobs may finish",
@@ -53,6 +55,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         show_logs()
+        _see_children_end()
         if options["reload"]:
             raise SystemExit(run_with_reload())
         plan = Plan(
@@ -67,6 +70,28 @@ class Command(BaseCommand):
             health=options["health_dir"],
         )
         run(plan, on_stop=_on_signals)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:  # nor is nan
+        raise ArgumentTypeError(f"must be a number of seconds from 0 on, not {text!r}")
+    return seconds
+
+
+def _see_children_end() -> None:
+    """Who started this process may have ignored SIGCHLD, which is inherited: then nobody learns how a child ended."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _on_signals(stop: Any) -> None:
