@@ -67,6 +67,16 @@ def _pages(pid: int | str, column: int) -> int:
         return 0
 
 
+def is_joined_in_session() -> bool:
+    """Whether another process belongs to the session that this one leads."""
+    for pid in os.listdir("/proc"):
+        if pid.isdigit() and int(pid) != os.getpid():
+            with suppress(OSError), open(f"/proc/{pid}/stat") as file:
+                if int(file.read().rpartition(")")[2].split()[3]) == os.getpid():
+                    return True
+    return False
+
+
 def kill_group(pid: int, number: int) -> None:
     """Send a signal to a child's process group, as far as there is one."""
     with suppress(ProcessLookupError, PermissionError):

@@ -169,7 +169,9 @@ class House:
         self._directory, self._umask = os.getcwd(), os.umask(0)
         os.umask(self._umask)
         self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._memory = linux.resident_bytes()
+        self._ended_children = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._most_data = resource.getrlimit(resource.RLIMIT_DATA)
 
     def tidy_up(self) -> str:
@@ -179,25 +181,34 @@ class House:
             os.chdir(self._directory)
             os.umask(self._umask)
             resource.setrlimit(resource.RLIMIT_DATA, self._most_data)
-            self._restore_handlers()
+            self._restore_signals()
             return self._leftovers()
         except Exception as error:  # noqa: BLE001 - then this process is of no use any more
             return f"it cannot be tidied up: {error!r}"
 
-    def _restore_handlers(self) -> None:
+    def _restore_signals(self) -> None:
+        """No alarm is set, each signal does what it did, and none is held back."""
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
         for number, handler in self._handlers.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._signal_mask)
 
     def _leftovers(self) -> str:
         if not _threads_end():
             names = [thread.name for thread in all_threads() if not thread.name.startswith("jobsaga-")]
             return f"its job left threads behind ({', '.join(names[1:]) or 'unknown to threading'})"
-        if _has_children():
+        if _has_children() or self._left_orphans():
             return "its job left child processes behind"
         if linux.resident_bytes() - self._memory > MEMORY_GROWTH:
             return "it has grown too large"
         return ""
+
+    def _left_orphans(self) -> bool:
+        """Programs whose own parents have ended. Looked for only if a child has ended since: that takes a while."""
+        before, self._ended_children = self._ended_children, resource.getrusage(resource.RUSAGE_CHILDREN)
+        return self._ended_children != before and linux.is_joined_in_session()
 
 
 def flush_output() -> None:

@@ -68,6 +68,12 @@ def children_of(driver: Driver) -> list[int]:
     return [each.pid for each in nursery.children.values() if not each.shared]
 
 
+def until_all_are_idle(driver: Driver) -> None:
+    """So that the next job gets the process of the last one."""
+    nursery = driver.executor._nursery  # type: ignore[attr-defined]
+    driver.poll_until(lambda: all(each.life is Life.IDLE for each in nursery.children.values()))
+
+
 def test_what_a_killed_job_has_started_ends_with_it(in_process: Driver) -> None:
     attempt = in_process.start("run_a_subprocess")
     told = in_process.log_of(attempt, "started").data
@@ -86,8 +92,9 @@ def test_a_death_is_seen_although_a_copy_holds_the_socket(in_process: Driver) ->
     wait_for(lambda: not alive(copy), 2)
 
 
-def test_a_job_that_writes_into_our_socket_ends_itself_only(in_process: Driver) -> None:
-    end = in_process.run("write_into_every_descriptor")
+@pytest.mark.parametrize("text", ["\0\0\0\5hello", "hello, world\n"], ids=["a frame", "text"])
+def test_a_job_that_writes_into_our_socket_ends_itself_only(in_process: Driver, text: str) -> None:
+    end = in_process.run("write_into_every_descriptor", text=text)
     assert isinstance(end, JobAttemptFaulted)
     assert end.suspect
     assert in_process.run("give", value=1).result == 1
@@ -209,7 +216,7 @@ def test_memory_stays_flat(in_process: Driver) -> None:
     assert max(sizes[900:]) - max(sizes[300:400]) < 2_000_000
 
 
-@pytest.mark.parametrize("what", ["leave_a_thread", "leave_a_subprocess", "grow"])
+@pytest.mark.parametrize("what", ["leave_a_thread", "leave_a_subprocess", "leave_an_orphan", "grow"])
 def test_a_process_is_replaced_when_its_job_left_something_behind(in_process: Driver, what: str) -> None:
     arguments = {"megabytes": 300} if what == "grow" else {}
     left = in_process.run(what, **arguments).result
@@ -228,6 +235,27 @@ def test_a_job_finds_the_process_as_the_first_one_did(in_process: Driver) -> Non
     assert in_process.run("make_a_mess").result == before[0]
     assert in_process.run("look_around").result == before
     assert before[3] is False  # SIGTERM has a handler
+
+
+def test_an_alarm_that_a_job_has_set_is_not_for_the_next_one(in_process: Driver) -> None:
+    left = in_process.run("leave_an_alarm", seconds=1).result
+    until_all_are_idle(in_process)
+    after = in_process.start("sleep", seconds=1.2)
+    assert (in_process.log_of(after, "sleeping").data or {})["pid"] == left
+    assert isinstance(in_process.end_of(after), JobAttemptCompleted)
+
+
+def test_a_job_that_has_blocked_signals_does_not_make_the_next_one_deaf(
+    in_process: Driver, tmp_path: Path
+) -> None:
+    left = in_process.run("block_all_signals").result
+    until_all_are_idle(in_process)
+    path = tmp_path / "cleaned"
+    after = in_process.start("sleep_and_clean_up", path=str(path))
+    assert (in_process.log_of(after, "sleeping").data or {})["pid"] == left
+    in_process.executor.cancel(after, CancelKind.USER, "no need")
+    assert isinstance(in_process.end_of(after), JobAttemptCanceled)
+    assert path.exists()
 
 
 def test_a_copy_that_the_job_forked_says_nothing(in_process: Driver) -> None:

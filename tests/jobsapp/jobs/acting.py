@@ -253,6 +253,14 @@ def leave_a_subprocess(context: JobContext[Any]) -> object:
     return [os.getpid(), subprocess.Popen(["sleep", "60"]).pid]
 
 
+def leave_an_orphan(context: JobContext[Any]) -> object:
+    """A program whose own parent has ended: it is nobody's child here any more."""
+    orphan = subprocess.run(
+        ["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], check=True, capture_output=True, text=True
+    )
+    return [os.getpid(), int(orphan.stdout)]
+
+
 def leave_a_thread(context: JobContext[Any]) -> object:
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     return os.getpid()
@@ -285,10 +293,10 @@ def terminate_a_copy(context: JobContext[Any]) -> object:
     return copy.exitcode
 
 
-def write_into_every_descriptor(context: JobContext[Any]) -> object:
+def write_into_every_descriptor(context: JobContext[Any], text: str) -> object:
     for number in range(3, 20):
         with suppress(OSError):
-            os.write(number, b"\0\0\0\5hello")
+            os.write(number, text.encode())
     time.sleep(60)
     return None
 
@@ -386,6 +394,16 @@ def make_a_mess(context: JobContext[Any]) -> object:
     return os.getpid()
 
 
+def leave_an_alarm(context: JobContext[Any], seconds: float) -> object:
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    return os.getpid()
+
+
+def block_all_signals(context: JobContext[Any]) -> object:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    return os.getpid()
+
+
 def look_around(context: JobContext[Any]) -> object:
     mask = os.umask(0)
     os.umask(mask)
@@ -458,7 +476,8 @@ ACTS: dict[str, Callable[..., object]] = {
         leave_a_subprocess, leave_a_thread, fork_and_return, leave_a_copy_and_die, call_async_code,
         write_into_every_descriptor, terminate_a_copy, die, leave_at_once, progress, wrong_progress, log, speak,
         flood, save_state, save_in_transaction, mark, leave_a_transaction_open, leave_autocommit_off,
-        application_name, make_a_mess, look_around, grow, memory,
+        application_name, make_a_mess, look_around, grow, memory, leave_an_orphan, leave_an_alarm,
+        block_all_signals,
     )
 }  # fmt: skip
 
