@@ -4,8 +4,8 @@ The worker decides without any network that its lease is over: by the time that 
 included) since *before* the last renewal that succeeded. It stops a margin earlier than the sagas give its
 jobs to another. A renewal that is refused means that this has already happened.
 
-On SQLite a renewal that waits for the one writer is no failure: the sagas wait for the same lock, and whoever
-waited that long judges nobody.
+On SQLite a renewal that waits for the one writer is no failure, however often it has to be tried again: the sagas wait
+for the same lock, and whoever waited that long judges nobody.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
+
+from django.db import OperationalError
 
 from jobsaga.clock import Clock
 from jobsaga.store.instances import Beat
@@ -40,7 +42,7 @@ class Lease:
         self.clock, self.interval, self.lease = clock, interval, lease
         self._renewed_at = clock.monotonic()
         self._margin = min(MARGIN, lease * MARGIN_SHARE)
-        self._waits_are_fine, self._asking = waits_are_fine, False
+        self._waits_are_fine, self._waiting = waits_are_fine, False
         self._refused = False
         self._closing = Event()
         self._thread = Thread(target=self._run, name="jobsaga-heartbeat", daemon=True)
@@ -54,18 +56,20 @@ class Lease:
     def is_over(self) -> bool:
         """Whether the instance must stop everything at once."""
         late = self.clock.monotonic() - self._renewed_at > self.lease - self._margin
-        return self._refused or (late and not (self._waits_are_fine and self._asking))
+        return self._refused or (late and not (self._waits_are_fine and self._waiting))
 
     def beat(self) -> None:
         """One heartbeat. Raises what the database raises."""
         asked_at = self.clock.monotonic()
-        self._asking = True
+        self._waiting = True
         try:
             beat = self._renew()
-            if beat is not None:
-                self._renewed_at = self._begin_of(beat, asked_at)
-        finally:
-            self._asking = False
+        except Exception as error:
+            self._waiting = isinstance(error, OperationalError) and "locked" in str(error)
+            raise
+        if beat is not None:
+            self._renewed_at = self._begin_of(beat, asked_at)
+        self._waiting = False
         if beat is None:
             logger.error("The lease of this worker is over: the sagas have given its jobs to others")
             self._refused = True
