@@ -28,8 +28,11 @@ def mark(connection: BaseDatabaseWrapper, attempt_id: UUID) -> None:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT set_config('application_name', %s, false)", [str(attempt_id)])
         else:
+            if marked[1] is not None and marked[0] is session:
+                cursor.execute("SELECT RELEASE_LOCK(%s)", [_lock_name(marked[1])])
             cursor.execute("SELECT GET_LOCK(%s, 0)", [_lock_name(attempt_id)])
-    if not connection.in_atomic_block:
+    # With a rollback PostgreSQL forgets the name again; a lock stays.
+    if not connection.in_atomic_block or connection.vendor == "mysql":
         connection._jobsaga_marked = (session, attempt_id)  # type: ignore[attr-defined]
 
 

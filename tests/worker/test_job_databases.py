@@ -125,6 +125,32 @@ def test_a_kept_session_is_named_anew(settings: Any, transactional_db: None) -> 
     assert ends[0].result[1] == ends[1].result[1]
 
 
+@pytest.mark.mariadb
+def test_a_kept_session_holds_the_lock_of_its_present_attempt_alone(
+    settings: Any, transactional_db: None
+) -> None:
+    """By that lock the session of an attempt that was given up is found, and ended: it must not be another's."""
+    settings.SETTINGS_MODULE = "tests.worker.kept_settings"
+    executor = ChildProcesses(label="test")
+    try:
+        driver = Driver(executor)
+        starts = [
+            start_with_checkpoint("process", what, state=1) for what in ("save_state", "save_in_transaction")
+        ]
+        for start in starts:
+            executor.start(start)
+            driver.end_of(start.attempt_id)
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute(
+                "SELECT IS_USED_LOCK(%s), IS_USED_LOCK(%s)", [f"jobsaga-{each.attempt_id}" for each in starts]
+            )
+            first, second = cursor.fetchone()
+        assert first is None
+        assert second is not None
+    finally:
+        executor.close()
+
+
 @pytest.mark.postgresql
 def test_a_pool_is_no_hindrance(settings: Any, transactional_db: None) -> None:
     """It passes no fork, is left out where one job runs at a time, and each job has its name on its session."""
