@@ -121,7 +121,7 @@ def perform(
     known = scope.visible(alias, chosen)
     for job_id in chosen:
         if job_id not in known:
-            outcome.leave(job_id, "it is gone")
+            outcome.leave(job_id, _("it is gone"))
             continue
         if expected_version is not None and (changed := _changed(alias, job_id, expected_version)):
             outcome.leave(job_id, changed)

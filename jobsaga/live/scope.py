@@ -25,7 +25,7 @@ from jobsaga.conf import settings
 from jobsaga.models import JobHistory, JobInstance, JobSaga, JobTypeHistory, JobTypeInstance, JobTypeSaga
 
 #: Rows that belong to no job.
-COMMON = (JobTypeSaga, JobTypeInstance, JobTypeHistory, JobInstance)
+COMMON = (JobTypeSaga, JobTypeInstance, JobInstance)
 Jobs = QuerySet[JobSaga, Any]
 
 
@@ -76,12 +76,19 @@ def of_jobs(rows: QuerySet[Any, Any], alias: str) -> QuerySet[Any, Any]:
     return rows if everything else rows.filter(job_id__in=seen.order_by().values("pk"))
 
 
+def operators(alias: str) -> QuerySet[JobTypeHistory, Any]:
+    """What people asked of job types and workers; and, for those who see all jobs, of dead letters about no job."""
+    return _without_letters(JobTypeHistory.objects.using(alias).all())
+
+
 def admitted(rows: QuerySet[Any, Any], viewer: Viewer) -> QuerySet[Any, Any]:
     """Rows of whatever model, for the admin: what is neither a job's nor common is for those who see all jobs."""
     with seen_by(viewer):
         seen, everything = _visible(rows.db)
         if everything or rows.model in COMMON:
             return rows
+        if rows.model is JobTypeHistory:
+            return _without_letters(rows)
         if rows.model is JobSaga:
             return rows.filter(pk__in=seen.order_by().values("pk"))
         names = {field.attname for field in rows.model._meta.concrete_fields}
@@ -110,6 +117,10 @@ def knows_type(name: str) -> bool:
 def knows_types(names: Iterable[str]) -> bool:
     """Whether a token, if one is used, is for all of these: what a worker runs, say."""
     return all(map(knows_type, names))
+
+
+def _without_letters(rows: QuerySet[JobTypeHistory, Any]) -> QuerySet[JobTypeHistory, Any]:
+    return rows if sees_everything(rows.db) else rows.exclude(kind__startswith="DeadLetter")
 
 
 def _visible(alias: str) -> tuple[Jobs, bool]:

@@ -99,6 +99,7 @@ def addresses(ids: list[UUID]) -> Iterator[str]:
             elif set(wanted) == {"name"}:
                 yield from (reverse(f"{place}:{name}", args=[each]) for each in (MINE, OTHER, SHARED))
         yield reverse(f"{place}:jobs") + "?q=sesame"
+        yield reverse(f"{place}:activity") + "?by=operators"
         yield reverse(f"{place}:find") + f"?q={ids[0].hex[-8:]}"
         yield reverse(f"{place}:submit", args=[OTHER]) + f"?again={ids[0]}"
     for route in ROUTES:
@@ -120,6 +121,10 @@ def read(client: Client, url: str) -> tuple[int, str]:
 
 def test_no_address_shows_a_hidden_job(user: Client, client: Client, world: World) -> None:
     _, hidden = busy(world)
+    letter = DeadLetter.objects.using(settings.DATABASE).create(
+        at=shell.now(), endpoint="saga", body=SECRET, reason=SECRET
+    )
+    client.post(reverse("jobsaga_live:settle", args=[letter.pk, "discard"]))
     readable = shown = 0
     for url in addresses(hidden):
         status, body = read(user, url)

@@ -58,7 +58,7 @@ def of_operators(
     alias: str, *, before: int | None = None, after: int | None = None
 ) -> EventsPage[JobTypeHistory]:
     """What people asked of job types and workers, and of dead letters about no job; paged in the same way."""
-    return _turn_to(JobTypeHistory.objects.using(alias).all(), before, after)
+    return _turn_to(scope.operators(alias), before, after)
 
 
 def _turn_to(rows: QuerySet[Row, Any], before: int | None, after: int | None) -> EventsPage[Row]:
