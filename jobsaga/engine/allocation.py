@@ -51,8 +51,9 @@ class Places:
     """Where a host has stopped looking at the waiting jobs of a type, to go on there in its next lap."""
 
     def __init__(self) -> None:
-        #: The jobs that were asked and not started, of types with more of them than one lap can ask.
-        self.asked: dict[str, set[UUID]] = {}
+        #: The jobs that were asked and not started, of types with more of them than one lap can ask; and if these
+        #: became too many to be named, the last of them: the walk goes on behind it.
+        self.asked: dict[str, tuple[set[UUID], Job | None]] = {}
         #: The concurrency key behind which the walk over very many keys goes on.
         self.keys: dict[str, str | None] = {}
 
@@ -173,12 +174,12 @@ class Allocation:
         """Offer the free slots to the waiting jobs, as many of them as it takes, but no more than a batch."""
         self._leave_out_of_reach(name)
         strategy = self.strategies.of(self._types[name])
-        before = self.places.asked.pop(name, set())
+        before, last = self.places.asked.pop(name, (set[UUID](), None))
         asked: set[UUID] = set()
         more = True
         while more and len(asked) < self.batch and self._types[name].room > 0:
             wanted = max(self._types[name].room, len(asked), FIRST_ASKED if strategy else 0)
-            jobs, more = self._candidates(name, min(wanted, self.batch - len(asked)), before | asked)
+            jobs, more = self._candidates(name, min(wanted, self.batch - len(asked)), before | asked, last)
             with self.tx.guarded() if strategy else nullcontext():
                 for job in jobs:
                     if self._types[name].room > 0:
@@ -187,7 +188,7 @@ class Allocation:
             keyed = strategy is not None and self._types[name].concurrency_per_key is not None
             more = bool(jobs) and (more or keyed)  # a declined job leaves its key's room to the next
         if self._types[name].room > 0:
-            self._remember(name, before, asked, more)
+            self._remember(name, before, last, asked, more)
 
     def _leave_out_of_reach(self, name: str) -> None:
         """Who cannot be told to start anything gets nothing, as if it were drained."""
@@ -198,23 +199,27 @@ class Allocation:
         if far:
             self._types[name] = job_type.but(instances={**job_type.instances, **far})
 
-    def _remember(self, name: str, before: set[UUID], asked: set[UUID], more: bool) -> None:
+    def _remember(self, name: str, before: set[UUID], last: Job | None, asked: set[UUID], more: bool) -> None:
         """There is room left: where to go on, and whether at once."""
-        waits = {key for key in asked if self.turn.jobs.now[key].state is JobStates.WAITING_FOR_SLOT}
+        jobs = self.turn.jobs.now
+        waits = {key for key in asked if jobs[key].state is JobStates.WAITING_FOR_SLOT}
         if more:
-            self.places.asked[name] = before | waits if len(before) < 10 * self.batch else set()
+            known = before | waits
+            if len(known) > 10 * self.batch:
+                known, last = set(), max((jobs[key] for key in waits), key=place_in_line, default=last)
+            self.places.asked[name] = known, last
         goes_on = self.places.keys.get(name) is not None
-        if (more and len(waits) < len(asked)) or (before and not more) or goes_on:
+        if (more and len(waits) < len(asked)) or ((before or last) and not more) or goes_on:
             self.left_over.add(name)
 
-    def _candidates(self, name: str, limit: int, passed: set[UUID]) -> tuple[list[Job], bool]:
+    def _candidates(self, name: str, limit: int, done: set[UUID], last: Job | None) -> tuple[list[Job], bool]:
         """The first waiting jobs, of the database and of this turn, whose checkpoint could be locked too; whether
-        there may be more. Not those in *passed*.
+        there may be more. Not those in *done*, nor up to the *last*.
         """
         turn = self.turn
         in_hand = {job.id for job in turn.jobs.before.values() if job.state is JobStates.WAITING_FOR_SLOT}
-        turn.jobs.hold({job.id: job for job in self._line(name, limit + 1, passed | in_hand)})
-        waiting = sorted((job for job in self._waiting(name) if job.id not in passed), key=place_in_line)
+        turn.jobs.hold({job.id: job for job in self._line(name, limit + 1, done | in_hand, last)})
+        waiting = sorted((job for job in self._waiting(name) if job.id not in done), key=place_in_line)
         first = waiting[: limit + 1]
         unknown = [job.id for job in first if job.was_tried and job.id not in turn.checkpoints.now]
         locked = self.tx.checkpoints(unknown)
@@ -224,10 +229,10 @@ class Allocation:
         more = len(waiting) > limit or self.places.keys.get(name) is not None
         return [job for job in first if job.id not in locked.busy][:limit], more
 
-    def _line(self, name: str, limit: int, skip: set[UUID]) -> list[Job]:
+    def _line(self, name: str, limit: int, skip: set[UUID], last: Job | None) -> list[Job]:
         job_type = self._types[name]
         if job_type.concurrency_per_key is None:
-            return self.tx.waiting_jobs(name, limit, skip)
+            return self.tx.waiting_jobs(name, limit, skip, beyond=last)
         jobs, self.places.keys[name] = self.tx.waiting_by_key(
             job_type, limit, skip, self.places.keys.get(name)
         )

@@ -135,9 +135,11 @@ class Transaction(Protocol):
     def create_job_types(self, names: Collection[str]) -> None:
         """Make the rows of types that have none yet."""
 
-    def waiting_jobs(self, job_type: str, limit: int, skip: Collection[UUID] = ()) -> list[Job]:
+    def waiting_jobs(
+        self, job_type: str, limit: int, skip: Collection[UUID] = (), beyond: Job | None = None
+    ) -> list[Job]:
         """Lock the first waiting jobs of the type that hold no slot: by priority, then first come. Not those in
-        *skip*.
+        *skip*, and only those that stand *beyond* this one.
         """
 
     def waiting_by_key(

@@ -46,6 +46,7 @@ from jobsaga.sagas.records import Attempt, Checkpoint, Job, JobType, TypeInstanc
 from jobsaga.sagas.states import JobStates
 from jobsaga.store import keys, outbox, probes, sessions, slots, transactions
 from jobsaga.store.base import Changes, Drained, Locked, Retention, Transaction, grouped, place_in_line
+from jobsaga.store.line import behind
 from jobsaga.store.rows import COLUMNS, MODELS, records, values
 from jobsaga.store.upkeep import look_after
 
@@ -137,12 +138,16 @@ class DjangoTransaction:
         rows = [values(JobType(id=job_type_id(name), name=name), columns) for name in sorted(missing)]
         sql.insert(self.connection, JobTypeSaga, columns, rows, ignore_conflicts=True)
 
-    def waiting_jobs(self, job_type: str, limit: int, skip: Collection[UUID] = ()) -> list[Job]:
+    def waiting_jobs(
+        self, job_type: str, limit: int, skip: Collection[UUID] = (), beyond: Job | None = None
+    ) -> list[Job]:
         waiting = self.locking(JobSaga).filter(
             state=JobStates.WAITING_FOR_SLOT.value, job_type=job_type, slot__isnull=True
         )
         if skip:
             waiting = waiting.exclude(id__in=skip)
+        if beyond is not None:
+            waiting = waiting.filter(behind(beyond))
         rows = waiting.order_by("-priority", "queued_at", "id").values_list(*COLUMNS[Job])[:limit]
         return records(Job, rows)
 

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections
+from django.db.models import Q
 
 from jobsaga.models import JobSaga
+from jobsaga.sagas.records import Job
 from jobsaga.sagas.states import JobStates
 
 
@@ -48,3 +50,13 @@ def ahead(
             f"SELECT concurrency_key, COUNT(*) FROM ({union}) line GROUP BY concurrency_key", values
         )
         return Counter(dict(cursor.fetchall()))
+
+
+def behind(job: Job) -> Q:
+    """The places behind that of a waiting job."""
+    same = Q(priority=job.priority)
+    return (
+        Q(priority__lt=job.priority)
+        | (same & Q(queued_at__gt=job.queued_at))
+        | (same & Q(queued_at=job.queued_at, id__gt=job.id))
+    )

@@ -107,8 +107,12 @@ class MemoryTransaction:
         for name in names:
             self.memory.job_types.setdefault(name, JobType(id=job_type_id(name), name=name))
 
-    def waiting_jobs(self, job_type: str, limit: int, skip: Collection[UUID] = ()) -> list[Job]:
-        return self._line(job_type, skip)[:limit]
+    def waiting_jobs(
+        self, job_type: str, limit: int, skip: Collection[UUID] = (), beyond: Job | None = None
+    ) -> list[Job]:
+        line = self._line(job_type, skip)
+        after = [job for job in line if not beyond or place_in_line(job) > place_in_line(beyond)]
+        return after[:limit]
 
     def waiting_by_key(
         self, job_type: JobType, limit: int, skip: Collection[UUID] = (), after: str | None = None

@@ -190,25 +190,27 @@ class TestWhomItDeclines:
         assert jobs_of(east) == near[:2]
         assert set(world.states(far)) == {"WaitingForSlot"}
 
-    def test_of_more_than_a_batch_the_next_lap_asks_the_next(self, world: World) -> None:
+    @pytest.mark.parametrize("declined", [25, 150])
+    def test_of_more_than_a_batch_the_next_lap_asks_the_next(self, world: World, declined: int) -> None:
         use(world)
         world.engine.options = replace(world.options, batch=10)
         east = zoned(world, "east")
-        world.submit_many(25, properties={"Zone": "west"})
+        world.submit_many(declined, properties={"Zone": "west"})
         near = world.submit(properties={"Zone": "east"})
-        for _ in range(3):
+        for _ in range(declined // 10 + 1):
             world.sweep()
         assert jobs_of(east) == [near]
 
-    def test_and_comes_back_to_the_head(self, world: World) -> None:
+    @pytest.mark.parametrize("declined", [25, 150])
+    def test_and_comes_back_to_the_head(self, world: World, declined: int) -> None:
         use(world)
         world.engine.options = replace(world.options, batch=10)
         zoned(world, "east")
-        far = world.submit_many(25, properties={"Zone": "west"})
-        for _ in range(4):
+        far = world.submit_many(declined, properties={"Zone": "west"})
+        for _ in range(declined // 10 + 2):
             world.sweep()
         west = zoned(world, "west")
-        for _ in range(4):
+        for _ in range(declined // 10 + 2):
             world.sweep()
         assert sorted(jobs_of(west)) == far[:2]
 

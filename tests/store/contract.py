@@ -199,6 +199,10 @@ class StoreContract:
         with place.store.transaction() as tx:
             assert tx.waiting_jobs(TYPE, 10) == [urgent, first, second, late, last]
             assert tx.waiting_jobs(TYPE, 2) == [urgent, first]
+            assert tx.waiting_jobs(TYPE, 10, beyond=urgent) == [first, second, late, last]
+            assert tx.waiting_jobs(TYPE, 10, {late.id}, beyond=first) == [second, last]
+            assert tx.waiting_jobs(TYPE, 10, beyond=late) == [last]
+            assert tx.waiting_jobs(TYPE, 10, beyond=last) == []
 
     def test_jobs_that_were_queued_in_the_same_moment_come_in_the_order_of_their_ids(
         self, place: Place
