@@ -93,6 +93,10 @@ def _parse(url: str) -> BrokerUrl | str:
         port = parts.port
     except ValueError:
         return "has a host or a port that cannot be read"
+    if "@" in parts.path + parts.query + parts.fragment:  # then these would be taken for what may be shown
+        return (
+            "has an @ behind its host: write %2F %3F %23 for / ? # in a password, and %40 for an @ elsewhere"
+        )
     if parts.scheme not in PORTS or not parts.hostname or port == 0:
         return "must have the form amqp://user@host:port/virtual-host, or amqps://"
     options = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -118,9 +118,12 @@ class Desk:
         except IntegrityError:
             return True  # another host has carried it out just now
         if self._forgot_at is None or now - self._forgot_at > FORGET_EVERY:
-            self._forgot_at = now
             old = rows.filter(at__lt=now - REMEMBERED).order_by("at").values_list("id", flat=True)
-            rows.filter(id__in=list(old[:FORGET_AT_ONCE])).delete()
+            found = list(old[:FORGET_AT_ONCE])
+            rows.filter(id__in=found).delete()
+            self._forgot_at = (
+                now if len(found) < FORGET_AT_ONCE else None
+            )  # there may be more: the next one goes on
         return False
 
     def _forget(self, request_id: UUID) -> None:

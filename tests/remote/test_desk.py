@@ -285,6 +285,17 @@ def test_what_is_old_is_forgotten(counter: Counter, monkeypatch: pytest.MonkeyPa
     assert set(RemoteRequest.objects.using(ALIAS).values_list("id", flat=True)) == {second}
 
 
+def test_however_many_come_what_is_old_is_forgotten(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "FORGET_AT_ONCE", 3)
+    rows = RemoteRequest.objects.using(ALIAS)
+    rows.bulk_create([RemoteRequest(id=uuid4(), at=LATER - timedelta(days=40_000)) for _ in range(8)])
+    for _ in range(4):
+        counter.submit()
+    assert rows.count() == 4
+
+
 @pytest.mark.postgresql
 @pytest.mark.mariadb
 @pytest.mark.django_db(transaction=True)

@@ -67,6 +67,7 @@ MISTAKES = [
     ("TRANSPORT", {"TRANSPORT": URL + "?queue_prefix="}),
     ("TRANSPORT", {"TRANSPORT": f"amqp://shop:{CANARY}@/"}),
     ("TRANSPORT", {"TRANSPORT": f"ampq://shop:{CANARY}@rabbit/"}),
+    *(("TRANSPORT", {"TRANSPORT": f"amqp://shop:12{mark}{CANARY}@rabbit/"}) for mark in "/?#"),
 ]
 
 

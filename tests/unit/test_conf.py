@@ -112,6 +112,7 @@ WRONG = [
     ),
     ("TRANSPORT", "amqp://", "must have the form amqp://user@host:port/virtual-host"),
     ("TRANSPORT", "amqp://user@host:port/", "has a host or a port that cannot be read"),
+    ("TRANSPORT", "amqp://shop:/secret@host/", "has an @ behind its host: write %2F %3F %23 for / ? #"),
     ("TRANSPORT", "amqp://host/?heartbeat=1", "has the unknown option 'heartbeat'; known are"),
     ("TRANSPORT", "amqp://host/?queue_prefix=", "must have a queue_prefix of 1 to 100 bytes"),
     ("TRANSPORT_PASSWORD", "", "must be a string that is not empty"),
