@@ -169,6 +169,29 @@ def test_a_transaction_begins_as_a_writer_where_the_site_says_nothing(
 
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("said", "patience"), [({}, 20_000), ({"timeout": 3}, 3_000)])
+def test_it_waits_for_its_turn_as_a_worker_does_where_the_site_says_nothing(
+    place: DatabasePlace, monkeypatch: pytest.MonkeyPatch, said: dict[str, int], patience: int
+) -> None:
+    connection: Any = connections[place.alias]
+    options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "timeout"}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {**options, **said})
+    connection.close()
+
+    def waits() -> int:
+        with connection.cursor() as cursor:
+            return int(cursor.execute("PRAGMA busy_timeout").fetchone()[0])
+
+    before = waits()
+    with place.store.transaction():
+        within = waits()
+    after = waits()
+    connection.close()
+    assert (within, after) == (patience, before)
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
 def test_a_transaction_may_be_the_first_thing_that_a_connection_does() -> None:
     began: list[bool] = []
 
