@@ -169,6 +169,7 @@ class House:
         self._directory, self._umask = os.getcwd(), os.umask(0)
         os.umask(self._umask)
         self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._threads = _thread._count()  # the site's own, where it was not forked
         self._signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._memory = linux.resident_bytes()
         self._ended_children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -196,7 +197,7 @@ class House:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._signal_mask)
 
     def _leftovers(self) -> str:
-        if not _threads_end():
+        if not _threads_end(self._threads + OWN_THREADS):
             names = [thread.name for thread in all_threads() if not thread.name.startswith("jobsaga-")]
             return f"its job left threads behind ({', '.join(names[1:]) or 'unknown to threading'})"
         if _has_children() or self._left_orphans():
@@ -218,10 +219,10 @@ def flush_output() -> None:
             stream.flush()
 
 
-def _threads_end() -> bool:
+def _threads_end(at_most: int) -> bool:
     """Is no thread left of the job's? One that has nothing to do any more gets a moment to end."""
     deadline = time.monotonic() + THREAD_GRACE
-    while _thread._count() > OWN_THREADS:
+    while _thread._count() > at_most:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.001)

@@ -21,7 +21,7 @@ from jobsaga.worker.children import ChildProcesses
 from jobsaga.worker.fork_server import ChildrenUnavailable
 from tests.processes import ROOT, wait_for
 from tests.worker.driving import Driver
-from tests.worker.test_process_child import alive
+from tests.worker.test_process_child import alive, until_all_are_idle
 
 
 @pytest.fixture
@@ -114,6 +114,8 @@ def test_a_site_with_threads_is_never_forked(settings: Any, caplog: pytest.LogCa
         fields = {"properties": {"tenant": "acme"}}
         told = driver.run("describe", fields=fields).result
         assert told["instance"]["zone"] == "b"
+        until_all_are_idle(driver)
+        assert driver.run("memory").result[0] == told["pid"]  # the agent is nothing that a job left behind
         assert b"spawned" in Path(f"/proc/{told['pid']}/cmdline").read_bytes()
         attempt = driver.start("run_a_subprocess")
         told = driver.log_of(attempt, "started").data or {}
