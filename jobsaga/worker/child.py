@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread, local
@@ -91,8 +92,12 @@ class Child:
         self.channel.send(Ready())
 
     def _listen(self) -> None:
-        while (frames := self.channel.receive()) is not None:
-            self._obey(frames)
+        try:
+            while (frames := self.channel.receive()) is not None:
+                self._obey(frames)
+        except BaseException:  # noqa: BLE001 - a child that hears nothing more would keep its attempts for ever
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)  # the instance does not need this child any more, or is gone; the server ends its group
 
     def _obey(self, frames: list[Any]) -> None:

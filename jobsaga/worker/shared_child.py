@@ -62,11 +62,19 @@ class SharedChild(Child):
             if attempt.is_async:
                 tasks.append(attempt)
             else:
-                self._pool.submit(self._in_thread, attempt)
+                self._submit(attempt)
         if tasks:
             self._loop.call_soon_threadsafe(self._create_tasks, tasks)
 
     # threads
+
+    def _submit(self, attempt: Attempt) -> None:
+        try:
+            self._pool.submit(self._in_thread, attempt)
+        except RuntimeError as error:
+            if not self._pool._threads:
+                raise
+            log.warning("%s waits until another job's thread is free: %s", attempt.start.job_type, error)
 
     def _in_thread(self, attempt: Attempt) -> None:
         contextvars.copy_context().run(self._run, attempt)

@@ -203,12 +203,15 @@ class Channel:
             self._send_all()
 
     def receive(self) -> list[Any] | None:
-        """Wait for frames; None at the end of the instance."""
+        """Wait for frames; None at the end of the instance. Raises ValueError for what is no frame."""
         try:
             data = self._socket.recv(CHUNK)
         except OSError:
             return None
-        return self._unpacker.feed(data) if data else None
+        frames = self._unpacker.feed(data) if data else None
+        if self._unpacker.garbled:
+            raise ValueError("What the worker says cannot be read; was another release installed under it?")
+        return frames
 
     def _send_all(self) -> None:
         frames = []

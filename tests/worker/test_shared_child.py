@@ -45,6 +45,16 @@ def test_threads_and_tasks_share_a_process_and_run_side_by_side(threads: Driver,
     assert {threads.end_of(attempt).result for attempt in waiting} == {"on"}
 
 
+def test_a_job_for_which_there_is_no_thread_waits_for_one(threads: Driver) -> None:
+    greedy = threads.start("use_up_all_threads")
+    threads.log_of(greedy, "waiting")
+    waiting = threads.start("give", value=1)
+    heard = time.monotonic() + 0.5
+    threads.poll_until(lambda: time.monotonic() > heard)  # the process has been told by now
+    assert threads.cancel_once_it_waits(greedy, CancelKind.USER, "too many").kind is CancelKind.USER
+    assert threads.end_of(waiting).result == 1
+
+
 def test_a_dead_process_is_a_suspect_fault_of_all_its_jobs(threads: Driver) -> None:
     neighbour = threads.start("sleep")
     threads.log_of(neighbour, "sleeping")

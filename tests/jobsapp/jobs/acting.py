@@ -266,6 +266,20 @@ def leave_a_thread(context: JobContext[Any]) -> object:
     return os.getpid()
 
 
+def use_up_all_threads(context: JobContext[Any]) -> object:
+    """Until it is canceled the system gives no more, as in a container with a limit."""
+
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    given = threading._start_new_thread  # type: ignore[attr-defined]
+    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+    try:
+        return wait_to_be_told(context)
+    finally:
+        threading._start_new_thread = given  # type: ignore[attr-defined]
+
+
 def fork_and_return(context: JobContext[Any]) -> object:
     """What a forked copy of the job returns or says must not be taken for the job's own."""
     if os.fork() == 0:
@@ -477,7 +491,7 @@ ACTS: dict[str, Callable[..., object]] = {
         write_into_every_descriptor, terminate_a_copy, die, leave_at_once, progress, wrong_progress, log, speak,
         flood, save_state, save_in_transaction, mark, leave_a_transaction_open, leave_autocommit_off,
         application_name, make_a_mess, look_around, grow, memory, leave_an_orphan, leave_an_alarm,
-        block_all_signals,
+        block_all_signals, use_up_all_threads,
     )
 }  # fmt: skip
 
