@@ -139,7 +139,7 @@ class DatabaseTransport:
         if connection.vendor != "postgresql":
             return
         for endpoint in endpoints:
-            waiting = [entry[1] for entry in connection.run_on_commit]
+            waiting = (entry[1] for entry in connection.run_on_commit)  # it is among the first of them
             if not any(isinstance(each, _Notify) and each.endpoint == endpoint for each in waiting):
                 transaction.on_commit(_Notify(self.alias, endpoint), using=self.alias, robust=True)
 
