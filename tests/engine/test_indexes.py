@@ -96,6 +96,7 @@ QUESTIONS: dict[str, Callable[[Site, Any], object]] = {
     "lock attempts": lambda site, tx: tx.attempts([each.id for each in site.attempts]),
     "lock checkpoints": lambda site, tx: tx.checkpoints([each.id for each in site.running]),
     "waiting jobs": lambda site, tx: tx.waiting_jobs(TYPE, 50),
+    "waiting jobs behind another": lambda site, tx: tx.waiting_jobs(TYPE, 50, beyond=site.waiting[9]),
     "waiting jobs of a type that has none": lambda site, tx: tx.waiting_jobs("type 3", 50),
     "slots": lambda site, tx: tx.job_types([TYPE, "type 1"], NOW),
     "types with work": lambda site, tx: tx.types_with_work(NOW),
