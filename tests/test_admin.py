@@ -282,3 +282,18 @@ def test_the_payload_is_for_those_who_may_see_it(rows: Rows) -> None:
                 assert answer.status_code == 200, url
                 shown += answer.content.decode()
         assert {each for each in hidden if each in shown} == seen
+
+
+def test_a_part_of_an_id_is_looked_for_among_the_newest(
+    client: Client, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No index leads to it: all of a million ids would be read."""
+    monkeypatch.setattr(base, "LOOKED_THROUGH", 2)
+    url = reverse("admin:jobsaga_jobsaga_changelist")
+    for job_id, looked_for, found in (
+        (rows.waiting, rows.waiting.hex[-8:], True),
+        (rows.failed, rows.failed.hex[-8:], False),
+        (rows.failed, str(rows.failed), True),
+    ):
+        listed = client.get(url, {"q": looked_for}).context["cl"].queryset
+        assert listed.filter(pk=job_id).exists() == found

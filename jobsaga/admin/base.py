@@ -37,6 +37,8 @@ else:
 
 #: A list of more rows has no further pages: its filters and its search lead to the rest.
 COUNTED = 10_000
+#: For a part of an id so many of the newest rows are looked through, since no index leads there.
+LOOKED_THROUGH = 20_000
 #: How many of its newest attempts and lines of history are shown with a job.
 INLINE = 100
 SHORTENED = 100
@@ -140,14 +142,18 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
         try:
             found |= Q(*(Q((name, UUID(term))) for name in self.search_ids), _connector=Q.OR)
         except ValueError:
-            found |= self._by_part_of_id(term)
+            found |= self._by_part_of_id(term, queryset)
         return queryset.filter(found) if found else queryset.none(), False
 
-    def _by_part_of_id(self, term: str) -> Q:
+    def _by_part_of_id(self, term: str, rows: QuerySet[Any]) -> Q:
         try:
-            return id_like(term) if self.search_parts_of_ids else Q()
+            found = id_like(term) if self.search_parts_of_ids else Q()
         except ValueError:
-            return Q()
+            found = Q()
+        if not found:
+            return found
+        last = rows.order_by("-pk").values_list("pk", flat=True)[LOOKED_THROUGH - 1 : LOOKED_THROUGH].first()
+        return found & Q(pk__gte=last) if last else found
 
 
 class NewestRows(BaseInlineFormSet):  # type: ignore[type-arg]

@@ -11,7 +11,15 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from jobsaga.admin.actions import ReasonForm, Steering, list_action
-from jobsaga.admin.base import NOTHING, JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
+from jobsaga.admin.base import (
+    LOOKED_THROUGH,
+    NOTHING,
+    JobTypeFilter,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    pretty,
+    shortened,
+)
 from jobsaga.admin.mount import live_link, live_pages
 from jobsaga.live.actions import ACTIONS
 from jobsaga.models import DeadLetter, JobAttemptSaga, JobCheckpoint, JobHistory, JobSaga
@@ -72,7 +80,7 @@ class JobAdmin(Steering, ReadOnlyAdmin):
     list_filter = (StateFilter, JobTypeFilter, "finished_at")
     search_ids = ("id",)
     search_parts_of_ids = True
-    search_help_text = "The id of a job, or its first or last digits"
+    search_help_text = f"The id of a job; of the newest {LOOKED_THROUGH:,} also its first or last digits"
     inlines = (AttemptInline, HistoryInline)
     fieldsets = (
         (None, {"fields": (
