@@ -198,7 +198,7 @@ def test_a_window_of_slow_ones(stranger: Stranger) -> None:
             raise Later("the database is away")
         return None
 
-    stranger.address.parameters.heartbeat = 1
+    stranger.address.parameters.heartbeat = 2
     for number in range(PREFETCH):
         stranger.say(b"%d" % number)
     requests = Requests(stranger.address, slow, ended=close_connections)
