@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
-from threading import Event
+from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class InlineExecutor:
         self._waiting: dict[UUID, StartJob] = {}
         self._current: Attempt | None = None
         self._muted: set[UUID] = set()
-        self._woken = Event()
+        self._woken: SimpleQueue[None] = SimpleQueue()  # a signal handler must not take the lock of an Event
         self._host = Host(
             say=self._said.append,
             progress_due=ProgressTracker.flush_if_due,
@@ -105,16 +106,18 @@ class InlineExecutor:
 
     def poll(self, timeout: float) -> list[Message]:
         """Run the attempt that waits longest; wait for one if there is nothing to say."""
-        if not self._waiting and not self._said:
-            self._woken.wait(timeout)
-        self._woken.clear()
+        with suppress(Empty):
+            if not self._waiting and not self._said:
+                self._woken.get(timeout=timeout)
+            while True:
+                self._woken.get_nowait()
         if self._waiting:
             self._run(self._waiting.pop(next(iter(self._waiting))))
         return [self._said.popleft() for _ in range(len(self._said))]
 
     def wake(self) -> None:
         """Let ``poll`` return soon."""
-        self._woken.set()
+        self._woken.put(None)
 
     def running(self) -> set[UUID]:
         """The attempts that wait, and the one that runs."""
