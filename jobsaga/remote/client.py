@@ -239,7 +239,7 @@ class JobClient:
         end = time.monotonic() + timeout
         answer: bytes | None = self._alone(lambda: self._line.exchange(parcel, seconds_left(end)))
         if answer is None:
-            raise RemoteTimeout(self._late(parcel, timeout), parcel.id, job_id, parcel.sent)
+            raise RemoteTimeout(self._late(parcel, timeout), parcel.id, job_id, parcel.sent > 0)
         return answer
 
     def _late(self, parcel: Parcel, timeout: float) -> str:

@@ -56,8 +56,8 @@ class Parcel:
     answer: bool = True
     #: Seconds after which the broker throws it away if no saga host has taken it.
     expires: float | None = None
-    #: Whether it was given to the connection, and whether the broker has confirmed it.
-    sent: bool = False
+    #: How often it was given to the connection, and whether the broker has confirmed it.
+    sent: int = 0
     confirmed: bool = False
 
 
@@ -164,10 +164,11 @@ class Line:
             reply_to=DIRECT_REPLY_TO if parcel.answer else None,
             expiration=None if parcel.expires is None else str(max(1, int(parcel.expires * 1000))),
         )
-        parcel.sent, self.why_down = True, ""
+        patience = CONFIRM_TIMEOUT * 2**parcel.sent  # one that is only slow must be outwaited
+        parcel.sent, self.why_down = parcel.sent + 1, ""
         self._channel.basic_publish("", parcel.queue, parcel.body, properties, mandatory=True)
         self._published += 1
-        self._loop.call_later(CONFIRM_TIMEOUT, partial(self._check, self._published))
+        self._loop.call_later(patience, partial(self._check, self._published))
 
     def _check(self, number: int) -> None:
         if (
