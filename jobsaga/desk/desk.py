@@ -36,7 +36,7 @@ from jobsaga.remote.contract import Fault, GetJobState, Refused, Reply
 from jobsaga.store.base import Transaction
 from jobsaga.store.django import DjangoStore
 from jobsaga.transport.rabbitmq.letters import KEPT, text
-from jobsaga.transport.rabbitmq.requests import Answer, Asked, Later
+from jobsaga.transport.rabbitmq.requests import Answer, Asked, Hopeless, Later
 
 logger = logging.getLogger("jobsaga.remote")
 
@@ -46,6 +46,8 @@ REMEMBERED = timedelta(days=7)
 FORGET_EVERY, FORGET_AT_ONCE = timedelta(minutes=5), 1000
 #: No request has more bytes than so many of the largest payloads.
 LARGEST = 4
+#: So often a request is put off that meets a job which somebody holds, or that fails at once: a quarter of a minute.
+PATIENCE = 12
 #: Seconds to wait for a lock that another transaction holds; on SQLite the site's own timeout holds.
 LOCK_TIMEOUT = 3
 
@@ -58,7 +60,7 @@ class Desk:
         self._forgot_at: datetime | None = None
 
     def handle(self, asked: Asked) -> Answer | None:
-        """Carry it out; the answer, if anybody waits for it. Raises Later, and nothing else."""
+        """Carry it out; the answer, if anybody waits for it. Raises Later or Hopeless, and nothing else."""
         try:
             self.store.refresh()
             return self._handle(asked)
@@ -66,6 +68,8 @@ class Desk:
             if self.store.is_transient(error) or isinstance(error, JobBusy):
                 raise Later(str(error)) from error
             logger.exception("A request could not even be refused")
+            if asked.tries >= PATIENCE:
+                raise Hopeless from error
             raise Later("the site failed") from error
 
     def _handle(self, asked: Asked) -> Answer | None:
@@ -74,9 +78,9 @@ class Desk:
             reply = self._reply(asked.body)
         except Refused as refused:
             reply = refused.fault
-        except JobBusy:
-            raise
         except JobSagaError as error:
+            if isinstance(error, JobBusy) and asked.tries < PATIENCE:
+                raise
             reply = _fault(error, _id_of(asked.body))
         except Exception as error:
             if self.store.is_transient(error):
@@ -182,6 +186,8 @@ def _fault(error: JobSagaError, request_id: UUID | None) -> Fault:
         code, field = "JobNotFound", "job_id"
     elif isinstance(error, JobHasStarted):
         code, field = "JobHasStarted", "job_id"
+    elif isinstance(error, JobBusy):
+        code, field = "JobBusy", "job_id"
     return Fault(
         code=code,
         message=safe_text(str(error), 2000),

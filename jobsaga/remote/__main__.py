@@ -118,6 +118,8 @@ def _request(options: argparse.Namespace) -> Request:
         return contract.ScheduleJob(**given, start=moment(options.when))
     given["job_id"] = options.job_id
     if options.verb == "state":
+        if not options.wait:
+            raise ValueError("state is a question: without --no-wait somebody hears the answer")
         return contract.GetJobState(job_id=options.job_id)
     given["reason"] = options.reason
     if options.verb == "cancel":

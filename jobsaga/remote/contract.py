@@ -212,6 +212,7 @@ CODES = {
     "UnknownJobType": "the site has no job consumer of this name",
     "JobNotFound": "no job has this id",
     "JobHasStarted": "ScheduleJob for a job that does not wait for its time any more",
+    "JobBusy": "a transaction of the site held the job all the time: ask again",
     "InternalError": "the site failed in a way that nobody foresaw; its log and a dead letter say how",
 }
 

@@ -30,12 +30,12 @@ class Counter:
     def __init__(self) -> None:
         self.desk = Desk(lambda queue: queue.startswith("ours."))
 
-    def ask(self, request: contract.Request, request_id: UUID | None = None, reply_to: str = "me") -> Any:
-        return self.say(contract.encode(request, request_id or uuid4()), reply_to)
+    def ask(self, request: contract.Request, request_id: UUID | None = None, **more: Any) -> Any:
+        return self.say(contract.encode(request, request_id or uuid4()), **more)
 
-    def say(self, body: bytes, reply_to: str = "me", correlation_id: str = "") -> Any:
+    def say(self, body: bytes, reply_to: str = "me", correlation_id: str = "", tries: int = 0) -> Any:
         """The answer; None: there was none."""
-        answer = self.desk.handle(Asked(body, reply_to, correlation_id))
+        answer = self.desk.handle(Asked(body, reply_to, correlation_id, tries))
         return None if answer is None else contract.decode_reply(answer.body)
 
     def submit(self, **more: Any) -> UUID:

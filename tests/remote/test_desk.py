@@ -19,7 +19,7 @@ from jobsaga.remote import contract
 from jobsaga.remote.contract import Fault, JobSubmissionAccepted
 from jobsaga.transport.rabbitmq.inbox import Held
 from jobsaga.transport.rabbitmq.letters import is_over, letter
-from jobsaga.transport.rabbitmq.requests import Asked, Later
+from jobsaga.transport.rabbitmq.requests import Asked, Hopeless, Later
 from tests.client.acts import act
 from tests.client.conftest import Site
 from tests.client.situations import SITUATIONS
@@ -319,6 +319,25 @@ class TestInTheWay:
         counter.ask(request, UUID(int=3))
         assert get_job_state(job_id).next_start_date == LATER
 
+    def test_not_for_ever(self, world: Site, counter: Counter) -> None:
+        job_id = SITUATIONS["WaitingToStart"](world)
+        request = contract.ScheduleJob(job_type=TYPE, message=GIVE, job_id=job_id, start=LATER)
+        with world.hold_job(job_id):
+            fault = counter.ask(request, tries=desk_module.PATIENCE)
+        assert (fault.code, fault.field) == ("JobBusy", "job_id")
+        assert get_job_state(job_id).next_start_date != LATER
+
+
+def test_what_cannot_even_be_refused_is_given_up(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(counter.desk, "_handle", broken)
+    with pytest.raises(Later):
+        counter.say(b"")
+    with pytest.raises(Hopeless):
+        counter.say(b"", tries=desk_module.PATIENCE)
+
 
 class TestGivenUp:
     """What RabbitMQ moved to the dead queue, by its own note of why."""
@@ -334,6 +353,11 @@ class TestGivenUp:
     def test_only_a_request_may_expire_in_silence(self) -> None:
         assert is_over(self.held("shop.v1.requests", "expired"))
         assert not is_over(self.held("shop.v1.saga", "expired"))
+
+    def test_what_the_site_could_not_even_refuse(self) -> None:
+        held = self.held("shop.v1.requests", "rejected")
+        assert (letter(held, LATER, 1000).endpoint, is_over(held)) == ("requests", False)
+        assert "could neither handle it nor refuse it" in letter(held, LATER, 1000).reason
 
     @pytest.mark.parametrize("headers", [{}, {"x-death": None}, {"x-death": []}, {"x-death": ["odd"]}])
     def test_without_a_note(self, headers: dict[str, Any]) -> None:

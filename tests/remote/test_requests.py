@@ -7,6 +7,7 @@ import pickle
 import random
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +20,10 @@ from jobsaga.models import DeadLetter, JobSaga
 from jobsaga.remote import JobClient, RemoteUnavailable, contract
 from jobsaga.remote.contract import REQUESTS
 from jobsaga.transport.rabbitmq.address import Address
-from jobsaga.transport.rabbitmq.requests import PREFETCH, Answer, Asked, Later, Requests
+from jobsaga.transport.rabbitmq.inbox import Held
+from jobsaga.transport.rabbitmq.letters import letter
+from jobsaga.transport.rabbitmq.queues import DEAD
+from jobsaga.transport.rabbitmq.requests import PREFETCH, Answer, Asked, Hopeless, Later, Requests
 from tests.faults.ledger import ALIAS
 from tests.processes import wait_for
 from tests.remote.conftest import GIVE, TYPE, letters
@@ -181,6 +185,35 @@ def test_what_must_wait_holds_up_nobody(url: str, stranger: Stranger) -> None:
         assert [said for _, said in stranger.hear(3)] == ["free", "also free", "held"]
     finally:
         requests.close()
+
+
+def test_what_is_hopeless_goes_to_the_dead_and_holds_up_nobody(stranger: Stranger) -> None:
+    def handle(asked: Asked) -> Answer | None:
+        if asked.body == b"{}":
+            raise Hopeless
+        return Answer("Fault", "1", b"{}", "")
+
+    for _ in range(PREFETCH):
+        stranger.say(b"{}", reply_to=stranger.mailbox)
+    stranger.say(b"good", reply_to=stranger.mailbox)
+    requests = Requests(stranger.address, handle, ended=close_connections)
+    requests.start()
+    try:
+        stranger.hear(1)
+    finally:
+        requests.close()
+    dead = stranger.address.queues.name(DEAD)
+    held: list[Any] = []
+
+    def all_dead() -> bool:
+        _, properties, body = stranger.channel.basic_get(dead, auto_ack=True)
+        held.extend([] if body is None else [Held(body, properties.headers)])
+        return len(held) == PREFETCH
+
+    wait_for(all_dead, 30, "the dead letters")
+    found = letter(held[0], datetime.now(UTC), 1000)
+    assert (found.endpoint, found.body) == (REQUESTS, "{}")
+    assert "could neither handle it nor refuse it" in found.reason
 
 
 def test_a_window_of_slow_ones(stranger: Stranger) -> None:

@@ -95,6 +95,7 @@ def by_hand(site: Site, url: str) -> None:
     ("args", "code", "said"),
     [
         (["state", str(UUID(int=1)), "--timeout", "0.5"], 3, "could not be reached"),
+        (["state", str(UUID(int=1)), "--no-wait"], 2, "is a question"),
         (["submit", "a.B", "not json"], 2, "JSON cannot be read as an object"),
         (["submit", "a.B", "[]"], 2, "JSON cannot be read as an object"),
         (["submit", "", "{}"], 2, "job_type"),

@@ -53,4 +53,6 @@ def _given_up(held: Held) -> str:
     why = str(_death(held).get("reason", "unknown"))
     if why == "delivery_limit":
         return f"RabbitMQ has given it up after {DELIVERY_LIMIT} saga hosts had it and ended, or were cut off ({why})"
+    if why == "rejected":
+        return f"The site could neither handle it nor refuse it; its log says why ({why})"
     return f"RabbitMQ has given it up ({safe_text(why)})"

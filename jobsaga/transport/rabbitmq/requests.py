@@ -3,7 +3,8 @@
 They share nothing with the connection of the sagas, so nothing that a stranger sends can break or slow that one. The
 thread sleeps in the connection until something comes; every request is handled here, one after the other, and
 acknowledged when it has been. One that cannot be handled now (the database is away) is tried again a little later,
-while others go on; the broker gives it to another host if this one ends.
+while others go on; the broker gives it to another host if this one ends. One that never can be becomes a dead
+letter: the window is small, and what stays in it for ever keeps the others out.
 
 An answer goes to the queue that the request names, as a courtesy: if it is lost, the request is said again.
 """
@@ -35,11 +36,12 @@ FIRST_PAUSE, LAST_PAUSE = 0.1, 3.0
 
 
 class Asked(NamedTuple):
-    """A request as it came; ``reply_to`` is empty if nobody waits for an answer."""
+    """A request as it came, after so many tries; ``reply_to`` is empty if nobody waits for an answer."""
 
     body: bytes
     reply_to: str = ""
     correlation_id: str = ""
+    tries: int = 0
 
 
 class Answer(NamedTuple):
@@ -51,12 +53,16 @@ class Answer(NamedTuple):
     correlation_id: str
 
 
-#: Handles one request. Raises Later for what must be tried again.
+#: Handles one request. Raises Later for what must be tried again, Hopeless for what need not.
 Handler = Callable[[Asked], Answer | None]
 
 
 class Later(Exception):
     """It cannot be handled now, and that is not its fault."""
+
+
+class Hopeless(Exception):
+    """It cannot be handled, nor even refused: it is for the dead letters."""
 
 
 class Requests:
@@ -130,7 +136,7 @@ class Requests:
             return  # it goes to another host
         # What is no text names no queue.
         reply_to = properties.reply_to if isinstance(properties.reply_to, str) else ""
-        asked = Asked(body, reply_to, properties.correlation_id or properties.message_id or "")
+        asked = Asked(body, reply_to, properties.correlation_id or properties.message_id or "", tries)
         try:
             answer = self._handle(asked)
         except Later as why:
@@ -138,6 +144,9 @@ class Requests:
                 logger.warning("A request must wait: %s", why)
             again = partial(self._delivered, channel, method, properties, body, tries + 1)
             self._connection.call_later(backoff(tries), again)
+            return
+        except Hopeless:
+            channel.basic_reject(method.delivery_tag, requeue=False)
             return
         if answer is not None:
             self._answer(asked.reply_to, answer)
