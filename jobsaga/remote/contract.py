@@ -241,9 +241,8 @@ def decode_request(data: bytes) -> tuple[UUID, Request]:
     """The request's id and what it asks for. Raises Refused."""
     envelope = _envelope(data)
     if envelope.version != VERSION:
-        raise _refused(
-            "UnsupportedVersion", f"version {envelope.version} is not spoken here", envelope, "version"
-        )
+        said = f"version {envelope.version} is not spoken here"
+        raise _refused("UnsupportedVersion", said, envelope, "version")
     kinds = {each.__name__: each for each in REQUEST_TYPES}
     if envelope.type not in kinds:
         near = near_matches(envelope.type[:200], kinds)
@@ -277,15 +276,16 @@ def _envelope(data: bytes) -> Envelope:
         return msgspec.json.decode(data, type=Envelope)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         field, problem = _told(error)
-        said = f"it is no envelope: {field} {problem}" if field else f"it is no envelope: {problem}"
+        said = " ".join(filter(None, ("it is no envelope:", field, problem)))
         raise Refused(Fault(code="MalformedRequest", message=said, field=field)) from None
 
 
 def _refused(
     code: str, message: str, envelope: Envelope, field: str = "", near: list[str] | None = None
 ) -> Refused:
-    fault = Fault(code=code, message=message, field=field, near=near or [], faulted_message_id=envelope.id)
-    return Refused(fault)
+    return Refused(
+        Fault(code=code, message=message, field=field, near=near or [], faulted_message_id=envelope.id)
+    )
 
 
 def _told(error: Exception) -> tuple[str, str]:
