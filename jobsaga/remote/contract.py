@@ -283,9 +283,8 @@ def _envelope(data: bytes) -> Envelope:
 def _refused(
     code: str, message: str, envelope: Envelope, field: str = "", near: list[str] | None = None
 ) -> Refused:
-    return Refused(
-        Fault(code=code, message=message, field=field, near=near or [], faulted_message_id=envelope.id)
-    )
+    fault = Fault(code=code, message=message, field=field, near=near or [], faulted_message_id=envelope.id)
+    return Refused(fault)
 
 
 def _told(error: Exception) -> tuple[str, str]:
