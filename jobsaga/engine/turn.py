@@ -185,8 +185,6 @@ class Turn:
         outcome = ATTEMPT.step(attempt, message, self.env(attempt.job_id))
         if outcome.saga is not attempt:
             self._put(self.attempts.now, attempt.id, outcome.saga)
-            if attempt.holds_slot and not outcome.saga.holds_slot and attempt.job_id not in self.jobs.now:
-                self.changes.orphans.append(attempt.id)
         return self._said(outcome, attempt.job_id, attempt.id)
 
     def _said(self, outcome: Outcome[Any], job_id: UUID, attempt_id: UUID | None) -> list[Send]:
@@ -267,7 +265,6 @@ class Turn:
             self.events,
             self._notes,
             self.changes.finalized,
-            self.changes.orphans,
             self.sessions_to_end,
             self._journal,
         )

@@ -90,7 +90,7 @@ class RunJob(Request, frozen=True, kw_only=True):
 
 
 class FinalizeJob(Request, frozen=True, kw_only=True):
-    """Remove an ended job, its attempts and what it saved; its history stays."""
+    """Remove an ended job and all but its history. Refused while its last attempt may still run."""
 
     job_id: UUID
     reason: Reason = ""

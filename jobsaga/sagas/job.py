@@ -7,7 +7,7 @@ SUBMITTED and ALLOCATING_JOB_SLOT are passed through inside that one transaction
 A report is heard only if it comes from the job's current attempt (``heard``). ``attempt_id`` is
 cleared when an attempt is given up or handed over, so nothing it says later changes the job. ``slot``
 outlives that: it names the attempt that holds the job's slot until its worker says it has ended, and
-a job whose old attempt still holds one gets no other.
+a job whose old attempt still holds one gets no other, and is not removed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ from jobsaga.sagas.recurrence import (
     is_left_out,
     is_left_out_for_good,
     is_left_out_for_good_and_goes,
-    last_run_may_go_on,
+    last_attempt_may_go_on,
     leave_out,
     next_run_is_not_the_last,
     note_recurrence,
@@ -102,10 +102,6 @@ def starts_later(job: Job, message: Message, env: Env) -> bool:
 
 def is_not_due(job: Job, message: Message, env: Env) -> bool:
     return job.due_at is None or job.due_at > env.now
-
-
-def old_attempt_holds_slot(job: Job, message: JobSlotWaitElapsed, env: Env) -> bool:
-    return job.slot is not None
 
 
 def start_is_known(job: Job, message: JobAttemptStarted, env: Env) -> bool:
@@ -534,7 +530,7 @@ TABLE = {
         ignore(SetJobProgress, "no attempt is under way"),
     ],
     S.WAITING_FOR_SLOT: [
-        ignore(JobSlotWaitElapsed, "its old attempt may still run", given=old_attempt_holds_slot),
+        ignore(JobSlotWaitElapsed, "its last attempt may still run", given=last_attempt_may_go_on),
         On(JobSlotWaitElapsed, do=(request_slot,), to=S.ALLOCATING_JOB_SLOT),
         ignore(CancelJob, "it is about another run", given=is_about_another_run),
         On(CancelJob, given=goes_on, do=(note_cancellation, cancel, wait_for_next), to=S.WAITING_TO_START),
@@ -819,7 +815,7 @@ TABLE = {
         On(AddOrUpdateRecurringJob, do=(update,)),
     ],
     S.COMPLETED: [
-        ignore(FinalizeJob, "its last attempt may still run", given=last_run_may_go_on),
+        ignore(FinalizeJob, "its last attempt may still run", given=last_attempt_may_go_on),
         On(FinalizeJob, to=S.FINAL),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
@@ -843,7 +839,7 @@ TABLE = {
     ],
     S.FAULTED: [
         On(RetryJob, do=(begin_anew, begin_retry, enqueue_last), to=S.WAITING_FOR_SLOT),
-        ignore(FinalizeJob, "its last attempt may still run", given=last_run_may_go_on),
+        ignore(FinalizeJob, "its last attempt may still run", given=last_attempt_may_go_on),
         On(FinalizeJob, to=S.FINAL),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),
@@ -866,7 +862,7 @@ TABLE = {
     ],
     S.CANCELED: [
         On(RetryJob, do=(begin_anew, begin_retry, enqueue_last), to=S.WAITING_FOR_SLOT),
-        ignore(FinalizeJob, "its last attempt may still run", given=last_run_may_go_on),
+        ignore(FinalizeJob, "its last attempt may still run", given=last_attempt_may_go_on),
         On(FinalizeJob, to=S.FINAL),
         On(JobSlotReleased, do=(free_slot,)),
         ignore(SubmitJob, "a job of this id exists: saying it twice changes nothing"),

@@ -72,13 +72,13 @@ def is_left_out_for_good(job: Job, message: JobSlotWaitElapsed, env: Env) -> boo
 
 
 def is_left_out_for_good_and_goes(job: Job, message: JobSlotWaitElapsed, env: Env) -> bool:
-    goes = env.finalize_completed and not last_run_may_go_on(job, message, env)
+    goes = env.finalize_completed and not last_attempt_may_go_on(job, message, env)
     return goes and is_left_out_for_good(job, message, env)
 
 
-def last_run_may_go_on(job: Job, message: Message, env: Env) -> bool:
-    """A job of the same name could be added, and would know nothing of the attempt that holds a slot."""
-    return bool(job.recurring_name) and job.slot is not None
+def last_attempt_may_go_on(job: Job, message: Message, env: Env) -> bool:
+    """If such a job went, one of the same id could come, and would know nothing of the attempt that holds a slot."""
+    return job.slot is not None
 
 
 def has_no_occurrence(job: Job, message: AddOrUpdateRecurringJob, env: Env) -> bool:

@@ -92,8 +92,6 @@ class Changes:
 
     jobs: list[tuple[Job | None, Job]] = field(default_factory=list)
     finalized: list[UUID] = field(default_factory=list)
-    #: Attempts that have ended after their job was finalized.
-    orphans: list[UUID] = field(default_factory=list)
     attempts: list[tuple[Attempt | None, Attempt]] = field(default_factory=list)
     checkpoints: list[tuple[Checkpoint | None, Checkpoint]] = field(default_factory=list)
     job_types: list[tuple[JobType | None, JobType]] = field(default_factory=list)

@@ -192,7 +192,6 @@ class DjangoTransaction:
                 job_type=gone.job_type, instance_id=gone.instance_id
             ).delete()
         self._remove_jobs(changes.finalized)
-        sql.delete(self.connection, JobAttemptSaga, changes.orphans)
         self._append(changes)
 
     def due(self, now: datetime, limit: int) -> list[Message]:
@@ -259,11 +258,10 @@ class DjangoTransaction:
             ).update(**{name: each.__dict__[name] for name in names})
 
     def _remove_jobs(self, ids: list[UUID]) -> None:
-        """An attempt that still holds its slot stays, until its worker says that it has ended."""
         if not ids:
             return
-        ended = JobAttemptSaga.objects.using(self.alias).filter(job_id__in=ids, holds_slot=False)
-        sql.delete(self.connection, JobAttemptSaga, list(ended.values_list("id", flat=True)))
+        attempts = JobAttemptSaga.objects.using(self.alias).filter(job_id__in=ids)
+        sql.delete(self.connection, JobAttemptSaga, list(attempts.values_list("id", flat=True)))
         sql.delete(self.connection, JobCheckpoint, ids)
         sql.delete(self.connection, JobSaga, ids)
 

@@ -165,8 +165,6 @@ class MemoryTransaction:
             memory.type_instances[after.job_type, after.instance_id] = stored
         for gone in changes.removed_type_instances:
             memory.type_instances.pop((gone.job_type, gone.instance_id), None)
-        for attempt_id in changes.orphans:
-            memory.attempts.pop(attempt_id, None)
         for job_id in changes.finalized:
             self._remove_job(job_id)
         self._append(changes.history)
@@ -288,7 +286,7 @@ class MemoryTransaction:
         self.memory.jobs.pop(job_id, None)
         self.memory.checkpoints.pop(job_id, None)
         attempts = self.memory.attempts.values()
-        for key in [each.id for each in attempts if each.job_id == job_id and not each.holds_slot]:
+        for key in [each.id for each in attempts if each.job_id == job_id]:
             del self.memory.attempts[key]
 
     def _append(self, rows: list[HistoryRow]) -> None:

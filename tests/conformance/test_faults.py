@@ -261,6 +261,18 @@ def test_k04_when_a_job_can_be_finalized(world: World, situation: str) -> None:
     bring_to_an_end(world, job_id)
 
 
+def test_k04_not_while_its_last_attempt_may_still_run(world: World) -> None:
+    """Better: another job of the same id would run beside it."""
+    job_id = SITUATIONS["CancellationPending"](world)
+    world.pass_time(41)
+    answer = finalize_job(job_id)
+    assert (answer.current_state, answer.refused) == ("Canceled", "its last attempt may still run")
+    for worker in world.workers:
+        worker.dies()
+    world.pass_time(16)
+    assert finalize_job(job_id).current_state == "NotFound"
+
+
 def test_the_clock_of_the_world_is_the_clients(world: World) -> None:
     """What the scenarios above stand on."""
     assert isinstance(world.clock, ManualClock)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from jobsaga.engine.options import EngineOptions
-from jobsaga.messages import CancelJob, CancelKind, FinalizeJob, RunJob
+from jobsaga.messages import CancelJob, CancelKind, FinalizeJob, RunJob, StartJob, SubmitJob
 from jobsaga.sagas.states import AttemptStates
-from tests.engine.world import World
+from tests.engine.workers import ScriptedWorker
+from tests.engine.world import TYPE, World
 from tests.engine.worlds import EVERYWHERE, WITH_ROW_LOCKS, make_world
 from tests.threads import in_thread
 
@@ -399,34 +401,37 @@ class TestFinalization:
         assert (world.attempts(job_id), world.checkpoint(job_id)) == ([], None)
         assert [row.kind for row in world.history(job_id)][-2:] == ["JobAttemptCompleted", "FinalizeJob"]
 
-    def test_an_attempt_that_still_runs_keeps_its_slot_and_goes_when_it_ends(self, world: World) -> None:
-        worker = world.worker()
-        job_id = world.submit()
-        (start,) = worker.receive()
-        worker.started(start)
-        world.say(CancelJob(job_id=job_id))
-        world.pass_time(40)
+    def test_a_job_whose_attempt_may_still_run_stays_until_that_has_ended(self, world: World) -> None:
+        """If it were gone, a job of the same id could be submitted, and would run beside it."""
+        worker = world.worker(limit=2)
+        job_id, start = self._given_up(world, worker)
+        world.say(FinalizeJob(job_id=job_id))
+        world.command(SubmitJob(job_id=job_id, job_type=TYPE))
+        assert world.state(job_id) == "Canceled"
+        assert [each.job_id for each in world.slots()] == [job_id]
+        worker.cancel(start)
         world.say(FinalizeJob(job_id=job_id))
         assert not world.exists(job_id)
-        other = world.submit()
-        assert world.state(other) == "WaitingForSlot"
-        worker.cancel(start)
-        world.lap()
         assert world.attempts(job_id) == []
-        assert world.state(other) == "StartingJobAttempt"
 
-    def test_it_goes_too_when_its_worker_is_lost(self, world: World) -> None:
+    def test_or_until_its_worker_is_lost(self, world: World) -> None:
         worker = world.worker()
+        job_id, _ = self._given_up(world, worker)
+        worker.dies()
+        world.pass_time(16)
+        world.say(FinalizeJob(job_id=job_id))
+        assert not world.exists(job_id)
+        assert world.attempts() == []
+
+    def _given_up(self, world: World, worker: ScriptedWorker) -> tuple[UUID, StartJob]:
+        """A job that was canceled, and that its worker did not end in time."""
         job_id = world.submit()
         (start,) = worker.receive()
         worker.started(start)
         world.say(CancelJob(job_id=job_id))
         world.pass_time(40)
-        world.say(FinalizeJob(job_id=job_id))
-        worker.dies()
-        world.pass_time(16)
-        assert world.attempts(job_id) == []
-        assert world.slots() == []
+        assert world.state(job_id) == "Canceled"
+        return job_id, start
 
     def test_completed_jobs_can_go_by_themselves(self, world: World) -> None:
         world.engine.options = EngineOptions(finalize_completed=True)

@@ -271,13 +271,11 @@ class World:
         return min(free, key=lambda each: (each.active, each.used_at or START, each.instance_id)).instance_id
 
     def _remove_finalized(self) -> None:
-        """The row of a finalized job goes, with its attempts; one that holds its slot stays until it has ended."""
+        """The row of a finalized job goes, with its attempts."""
         for job in [job for job in self.jobs.values() if job.state is JobStates.FINAL]:
             del self.jobs[job.id]
             self.checkpoints.pop(job.id, None)
-        self.attempts = {
-            key: each for key, each in self.attempts.items() if each.holds_slot or each.job_id in self.jobs
-        }
+        self.attempts = {key: each for key, each in self.attempts.items() if each.job_id in self.jobs}
 
     # What must hold after every transaction
 

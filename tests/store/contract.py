@@ -413,15 +413,6 @@ class StoreContract:
         assert stored_checkpoint(store, other.id) is not None
         assert len(place.history(done.id)) == 1, "history outlives its job"
 
-    def test_an_attempt_that_holds_its_slot_outlives_its_job(self, place: Place) -> None:
-        done = job(state=JobStates.CANCELED)
-        running = attempt(job_id=done.id)
-        write(place, jobs=[done], attempts=[running])
-        write(place, finalized=[done.id])
-        assert stored_attempt(place.store, running.id) == running
-        write(place, attempts=[(running, running.but(holds_slot=False))], orphans=[running.id])
-        assert stored_attempt(place.store, running.id) is None
-
     def test_ended_jobs_are_kept_for_as_long_as_was_asked(self, place: Place) -> None:
         old = job(state=JobStates.COMPLETED, finished_at=NOW - DAY)
         young = job(state=JobStates.COMPLETED, finished_at=NOW - DAY + SECOND)
