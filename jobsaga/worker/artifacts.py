@@ -8,6 +8,8 @@ from typing import Any
 from jobsaga.exceptions import InvalidMessage
 
 NAME_LENGTH, REFERENCE_LENGTH = 200, 2000
+#: How many an attempt may leave: each is a row of the history.
+ARTIFACTS = 1000
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 

@@ -19,7 +19,7 @@ from jobsaga.messages import Message, StartJob
 from jobsaga.options import JobOptions
 from jobsaga.properties import Properties
 from jobsaga.validation import Duration
-from jobsaga.worker.artifacts import NAME_LENGTH, reference_to
+from jobsaga.worker.artifacts import ARTIFACTS, NAME_LENGTH, reference_to
 from jobsaga.worker.job_log import JobLog
 from jobsaga.worker.progress import ProgressTracker
 from jobsaga.worker.saved_state import SaveCheckpoint, SavedState, save_in_database
@@ -70,6 +70,7 @@ class JobContext(Generic[T]):
         self._begun = host.monotonic()
         self._saved, self._log = saved, log
         self._iterations, self._left = count(1), set[str]()
+        self._artifacts = count(1)
 
     @property
     def job(self) -> T:
@@ -175,11 +176,18 @@ class JobContext(Generic[T]):
         """Leave something by reference: a URL, a path in the default storage, or the value of a FileField.
 
         It is there at once, and stays with the job's history; of one name the last counts. Raises InvalidMessage for
-        anything else: what a job makes belongs into a storage, not into its row.
+        anything else: what a job makes belongs into a storage, not into its row; and after the first 1000 of an
+        attempt.
         """
         if not isinstance(name, str) or not 1 <= len(name) <= NAME_LENGTH:
             raise InvalidMessage("name", f"of an artifact must be a text of 1 to {NAME_LENGTH} characters")
-        self._log.artifact(payload.safe_text(name), reference_to(reference))
+        stored = reference_to(reference)
+        if next(self._artifacts) > ARTIFACTS:
+            raise InvalidMessage(
+                "artifact",
+                f"is one too many: an attempt may leave {ARTIFACTS}. Leave a folder, or a file that lists the others",
+            )
+        self._log.artifact(payload.safe_text(name), stored)
 
     def iterate(
         self,
@@ -237,7 +245,8 @@ class JobContext(Generic[T]):
     def log(self, message: str, *, status: str = "", **data: object) -> None:
         """Write a line into the job's own log, which is kept with its history; JOB_LOG_LINES of them per job.
 
-        Raises InvalidMessage for data that cannot be stored.
+        A message or data of more than 8192 characters loses its middle. Raises InvalidMessage for data that cannot be
+        stored.
         """
         plain = payload.encode_value(data, "log", max_bytes=settings.MAX_MESSAGE_BYTES) if data else None
         self._log.write(str(message), str(status), plain)

@@ -1,8 +1,9 @@
 """The log of an attempt, which is kept with the job's history: its own lines, and what it logs with Python's logging.
 
 It is bounded: after ``JOBSAGA["JOB_LOG_LINES"]`` lines, or fewer if attempts before it have written some
-(``store.job_logs``), it is full, and only the number of those that followed is kept. Lines leave the process as they
-are written, and go to the database in the worker's batches.
+(``store.job_logs``), it is full, and only the number of those that followed is kept. A line is bounded too: of a long
+message, or long data, the middle is left out. Lines leave the process as they are written, and go to the database in
+the worker's batches.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from contextvars import ContextVar
 from itertools import count
 from typing import Any, Literal
 
+import msgspec
+
 from jobsaga import payload
 from jobsaga.conf import settings
 from jobsaga.messages import StartJob, WriteJobLog
 
 STATUS_LENGTH = 100
+#: How long the data of a line may be, as JSON.
+DATA_LENGTH = 8192
 FULL = "The log is full: what follows is left out"
 
 
@@ -40,7 +45,7 @@ class JobLog:
         """Write a line; *data* is plain JSON."""
         number = self._last = next(self._numbers)
         if number <= self._most:
-            self._line(number, message, status, data)
+            self._line(number, message, status, _bounded(data))
         elif number == self._most + 1:
             self._line(number, FULL)
 
@@ -74,6 +79,14 @@ class JobLog:
                 data=data,
             )
         )
+
+
+def _bounded(data: Any) -> Any:
+    """Long data loses its middle, and with that its form: what is left of it is a text."""
+    if data is None:
+        return None
+    text = msgspec.json.encode(data).decode()
+    return data if len(text) <= DATA_LENGTH else {"cut": payload.safe_text(text, DATA_LENGTH)}
 
 
 _of_context: ContextVar[JobLog | None] = ContextVar("jobsaga_log", default=None)

@@ -16,6 +16,7 @@ from jobsaga.exceptions import InvalidMessage
 from jobsaga.messages import WriteJobLog
 from jobsaga.models import JobHistory
 from jobsaga.testing import run_until_quiet
+from jobsaga.worker.artifacts import ARTIFACTS
 from tests.hours.hands import ALIAS, Hands
 from tests.jobsapp.jobs.hours import Hour
 
@@ -59,6 +60,17 @@ def test_what_is_no_reference_is_refused(reference: Any) -> None:
 def test_a_wrong_name_is_refused(name: Any) -> None:
     with pytest.raises(InvalidMessage, match="name of an artifact"):
         Hands().attempt().add_artifact(name, "a")
+
+
+def test_an_attempt_leaves_so_many_and_no_more() -> None:
+    job = Hands()
+    context = job.attempt()
+    for number in range(ARTIFACTS):
+        context.add_artifact("report", f"reports/{number}.pdf")
+    with pytest.raises(InvalidMessage, match=r"an attempt may leave 1000.*list"):
+        context.add_artifact("report", "reports/last.pdf")
+    assert len(job.said) == ARTIFACTS
+    job.attempt().add_artifact("report", "reports/last.pdf")
 
 
 def test_they_are_told_by_name_and_the_last_one_counts() -> None:

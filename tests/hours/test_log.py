@@ -17,10 +17,11 @@ from jobsaga.models import JobHistory, JobSaga
 from jobsaga.testing import manual_clock, run_until_quiet
 from jobsaga.worker.inline import InlineExecutor
 from jobsaga.worker.instance import Instance
+from jobsaga.worker.job_log import DATA_LENGTH
 from tests.engine.world import World
 from tests.engine.worlds import database_place
 from tests.hours.conftest import HourDriver, inline
-from tests.hours.hands import ALIAS
+from tests.hours.hands import ALIAS, Hands
 from tests.jobsapp.jobs.hours import Hour
 
 Drive = Callable[[str], HourDriver]
@@ -80,6 +81,23 @@ def test_a_log_that_is_full_counts_what_it_leaves_out(drive: Drive) -> None:
     assert [each.message for each in lines[999:]] == [
         "line 999", "The log is full: what follows is left out", "500 lines were left out",
     ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_the_data_of_a_line_is_cut_where_it_is_long() -> None:
+    job = Hands()
+    context = job.attempt()
+    context.log("short", text="x" * 7_000)
+    context.log("long", text="x" * 20_000, n=1)
+    short, long = job.said
+    assert isinstance(short, WriteJobLog)
+    assert isinstance(long, WriteJobLog)
+    assert short.data == {"text": "x" * 7_000}
+    assert long.data is not None
+    assert set(long.data) == {"cut"}
+    cut = long.data["cut"]
+    assert (cut[:12], cut[-11:], len(cut)) == ('{"text":"xxx', 'xxx","n":1}', DATA_LENGTH)
+    assert "of 20017 characters, the middle was left out" in cut
 
 
 @pytest.mark.django_db
