@@ -12,6 +12,9 @@ from jobsaga.worker.running import Running
 FORKS_AT_ONCE = 8
 #: A child that has just finished will take the next job rather than a new one; tidying up takes a millisecond.
 SOON = 0.1
+#: How long a process may take from a start message to the word that its job has started. In the shared child a job may
+#: have to wait for others; whether that child lives is seen by its beat.
+BEGINNING = 30.0
 
 
 class Allotment:
@@ -65,7 +68,8 @@ class Allotment:
     def _give(self, child: ChildHandle, waiting: dict[UUID, Running]) -> None:
         attempt_id, running = next(iter(waiting.items()))
         del waiting[attempt_id]
-        running.deadline, running.child = None, child
+        running.deadline = None if child.shared else self._monotonic() + BEGINNING
+        running.child = child
         child.attempts[attempt_id] = running
         child.be(Life.WORKING)
         if not child.shared:

@@ -87,7 +87,10 @@ class Ladder:
             self._nursery.dismiss(child)
 
     def _climb(self, running: Running) -> None:
-        if running.rung is Rung.WAITING:
+        if running.rung is Rung.WAITING and running.child is not None:
+            running.reason = "Its process did not begin it"
+            self.end(running)
+        elif running.rung is Rung.WAITING:
             self._hand_back(running, f"No process for it: {self._nursery.trouble or 'none became free'}")
         elif running.rung is Rung.RUNNING:
             kind = running.overstepped(self._monotonic())

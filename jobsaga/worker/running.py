@@ -37,7 +37,7 @@ PATIENCE = 1 / NEWS_SHARE
 class Rung(IntEnum):
     """The ladder of an attempt: each rung is climbed when ``deadline`` has passed."""
 
-    WAITING = 0  # for a process
+    WAITING = 0  # for a process, and for its word that user code begins
     RUNNING = 1  # until it oversteps a limit, if it has one
     ASKED = 2  # by its token; an async job was interrupted
     FORCED = 3  # by the last call; an async job was interrupted again

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from jobsaga.messages import CancelKind, JobAttemptCanceled, JobAttemptFaulted
+from jobsaga.worker import allotment, nursery
 from jobsaga.worker import children as children_module
-from jobsaga.worker import nursery
 from jobsaga.worker.children import ChildProcesses
 from jobsaga.worker.fork_server import ChildrenUnavailable
+from jobsaga.worker.handle import Life
 from tests.processes import ROOT, wait_for
 from tests.worker.driving import Driver
 from tests.worker.test_process_child import alive, until_all_are_idle
@@ -148,6 +149,28 @@ def test_what_finds_no_process_is_handed_back(
     assert end.kind is CancelKind.NOT_STARTED
     assert "Too many open files" in end.reason
     children._nursery._not_before = 0
+    assert driver.run("give", value=1).result == 1
+
+
+def test_what_its_process_took_and_never_began_is_handed_back(
+    children: ChildProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was frozen at that moment: nobody else looks after a start that was taken."""
+    monkeypatch.setattr(allotment, "BEGINNING", 0.5)
+    monkeypatch.setattr(children_module, "PATIENCE", 0.5)
+    driver = Driver(children)
+    driver.run()
+    until_all_are_idle(driver)
+    (child,) = (each for each in children._nursery.children.values() if each.life is Life.IDLE)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    attempt = driver.start("give", value=1)
+    end = driver.end_of(attempt)
+    assert isinstance(end, JobAttemptCanceled)
+    assert end.kind is CancelKind.NOT_STARTED
+    assert end.reason == "Its process did not begin it"
+    wait_for(lambda: not alive(child.pid), 5)
+    monkeypatch.undo()
     assert driver.run("give", value=1).result == 1
 
 
