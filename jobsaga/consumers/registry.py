@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,6 +123,11 @@ class _Index:
                 raise DuplicateConsumer(
                     f"{candidate} and {other} are both named {name!r}: give one of them another job_type_name."
                 )
+            if _folded(name) == _folded(taken.type_name):
+                raise DuplicateConsumer(
+                    f"{candidate} and {other} are named {name!r} and {taken.type_name!r}, which no database need keep "
+                    "apart: give one of them another job_type_name."
+                )
         self.by_name[name] = self.by_message[message] = definition
         self.accepted.append((candidate, definition))
 
@@ -192,6 +198,12 @@ class ConsumerRegistry:
     def _missing(self, name: str) -> NoReturn:
         index = self._indexed()
         raise _not_ready(index) or UnknownJobType(name, index.by_name)
+
+
+def _folded(name: str) -> str:
+    """As MariaDB and MySQL compare it: without case, accents and blanks at the end."""
+    letters = (each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
+    return "".join(letters).casefold().rstrip()
 
 
 def _not_ready(index: _Index) -> NotReady | None:

@@ -218,6 +218,17 @@ def test_a_type_name_has_one_consumer() -> None:
     assert consumers.for_type_name("same").message_type is ConvertVideo
 
 
+@pytest.mark.parametrize("second", ["Videos.convert", "vid\u00e9os.Convert", "videos.Convert "])
+def test_two_type_names_differ_in_more_than_a_database_sees(second: str) -> None:
+    """MariaDB takes them for one, where the two share their slots and their page."""
+    job_consumer(ConvertVideo, job_type_name="videos.Convert")(lambda context: None)
+    job_consumer(SendReport, job_type_name=second)(lambda context: None)
+    [text] = texts()
+    assert f"are named {second!r} and 'videos.Convert', which no database need keep apart" in text
+    assert text.count("<lambda>") == 2
+    assert [each.type_name for each in consumers.all()] == ["videos.Convert"]
+
+
 def test_a_message_outside_of_an_app_needs_a_name() -> None:
     class Consumer(JobConsumer[Homeless]):
         def run(self, context: Any) -> None: ...
