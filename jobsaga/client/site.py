@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from jobsaga.client.explain.explanation import Explanation
 from jobsaga.client.explain.facts import Facts
 from jobsaga.client.explain.rules import complete, leading, waits
+from jobsaga.client.patience import Patience
 from jobsaga.client.state import JobState
 from jobsaga.clock import SystemClock, injected_clock
 from jobsaga.conf import settings
@@ -50,6 +51,14 @@ Command = Asked | RetryJob | RunJob | FinalizeJob | SubmitJob
 LEFT = "somebody's transaction holds the job: a saga host does it as soon as that has ended"
 
 
+class JobChanged(Exception):
+    """The job is not as it was when somebody looked at it; nothing was done."""
+
+    def __init__(self, state: JobStates) -> None:
+        super().__init__(state)
+        self.state = state
+
+
 class Site:
     """One use of the client, on the alias and transport that the settings name now."""
 
@@ -79,23 +88,28 @@ class Site:
     def put(self, message: Submission, *, wait: bool = True) -> JobState:
         """Make this job, or tell it if it is there. Raises as ``command``."""
         with self.store.transaction() as tx:
-            if self._stored_state(message.job_id) is None and self._insert_alone(tx, message):
+            if self._stored(message.job_id)[0] is None and self._insert_alone(tx, message):
                 self._hint()
                 return self.state(message.job_id)
             return self.command(message, wait=wait)
 
-    def command(self, message: Command, *, wait: bool = True) -> JobState:
+    def command(
+        self, message: Command, *, wait: bool | Patience = True, expected_version: int | None = None
+    ) -> JobState:
         """Apply *message* to its job, or send it to the saga hosts if the job is under way.
 
-        Without *wait* nobody's lock is waited for: then a job whose row is held is left to the saga hosts too, or, for
-        what is none of their business, it raises JobBusy.
+        Without *wait* nobody's lock is waited for, and with Patience no longer than that: then a job whose row is held
+        is left to the saga hosts too. With an *expected_version* it is done only to a job that has it still, or raises
+        JobChanged. Raises JobBusy for a job whose row is held where the hosts could not do the same.
         """
         with self.store.transaction() as tx:
-            state = self._stored_state(message.job_id)
+            state, version = self._stored(message.job_id)
             message = self._with_run(message)
             if isinstance(message, Asked) and state in ACTIVE_JOB_STATES:
+                # Not locked: its row is the saga hosts', and what they hear of a run that is over they ignore.
+                _expect(expected_version, version, state)
                 return self._ask(message, state)
-            return self._apply(tx, message, wait)
+            return self._apply(tx, message, wait, expected_version)
 
     def state(self, job_id: UUID, refused: str = "", remark: str = "") -> JobState:
         """The job as it is stored."""
@@ -146,13 +160,20 @@ class Site:
             self.transport.send([(SAGA, message)])
         return job
 
-    def _apply(self, tx: Transaction, message: Command, wait: bool) -> JobState:
-        locked = tx.jobs([message.job_id], wait=wait)
+    def _apply(
+        self, tx: Transaction, message: Command, wait: bool | Patience, expected_version: int | None
+    ) -> JobState:
+        locked = tx.jobs([message.job_id], wait=wait is True)
+        while message.job_id in locked.busy and isinstance(wait, Patience) and wait.wait():
+            locked = tx.jobs([message.job_id])
         if message.job_id in locked.busy:
+            if expected_version is not None:
+                raise JobBusy(message.job_id)
             return self._leave(message)
         job = locked.rows.get(message.job_id)
         if job is None:
             raise JobNotFound(message.job_id)
+        _expect(expected_version, job.version, job.state)
         if isinstance(message, Asked) and job.state in ACTIVE_JOB_STATES:
             return self._ask(message, job.state)
         row = JOB.step(job, message, self.engine.fresh_turn(tx).env()).row
@@ -195,15 +216,17 @@ class Site:
             with tx.savepoint():
                 self._insert(tx, [command])
         except IntegrityError:
-            if self._stored_state(command.job_id) is None:
+            if self._stored(command.job_id)[0] is None:
                 raise
             return False
         return True
 
-    def _stored_state(self, job_id: UUID) -> JobStates | None:
-        rows = JobSaga.objects.using(self.alias).filter(pk=job_id).values_list("state", flat=True)
-        state = rows.first()
-        return None if state is None else JobStates(state)
+    def _stored(self, job_id: UUID) -> tuple[JobStates | None, int]:
+        """The state and the version of a job; None and 0: there is none."""
+        rows = JobSaga.objects.using(self.alias).filter(pk=job_id).values_list("state", "version")
+        for state, version in rows:
+            return JobStates(state), version
+        return None, 0
 
     def _hint(self) -> None:
         self.transport.hint()
@@ -211,6 +234,11 @@ class Site:
     def _tell(self, events: Sequence[JobEvent]) -> None:
         if events:
             transaction.on_commit(lambda: publish(events), using=self.alias, robust=True)
+
+
+def _expect(wanted: int | None, version: int, state: JobStates) -> None:
+    if wanted not in (None, version):
+        raise JobChanged(state)
 
 
 _AS_STORED = (

@@ -6,7 +6,7 @@ something. Nothing is decided here: the client's verbs are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,28 +14,31 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from jobsaga.client import JobState, cancel_job, finalize_job, retry_job, run_job
-from jobsaga.exceptions import JobNotFound
+from jobsaga.client.commands import who
+from jobsaga.client.patience import Patience
+from jobsaga.client.site import LEFT, JobChanged, Site
+from jobsaga.exceptions import JobBusy, JobNotFound
 from jobsaga.live import scope
 from jobsaga.live.wording import look
-from jobsaga.messages import CancelJob, FinalizeJob, Message, RetryJob, RunJob
+from jobsaga.messages import CancelJob, FinalizeJob, RetryJob, RunJob
 from jobsaga.models import JobSaga
 from jobsaga.sagas import JOB, JobStates
 
 #: So many jobs can be steered at once; Django takes no form of more than 1,000 fields.
 MOST = 500
+#: So many seconds a request waits, for all of its jobs together, while somebody's transaction holds them.
+PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
 class Action:
-    """One verb: its button, who may press it, and what it calls with a job's id, a reason and a name."""
+    """One verb: its button, who may press it, and what it says to a job."""
 
     name: str
     label: str
     icon: str
     permission: str
-    message: type[Message]
-    do: Callable[[UUID, str, str], JobState]
+    message: type[CancelJob | RetryJob | RunJob | FinalizeJob]
     done: str
 
     @property
@@ -56,20 +59,17 @@ ACTIONS: dict[str, Action] = {
     for each in (
         Action(
             "cancel", gettext_noop("Cancel"), "stop", "jobsaga.cancel_job", CancelJob,
-            lambda job_id, reason, by: cancel_job(job_id, reason, by=by), gettext_noop("was asked to stop"),
+            gettext_noop("was asked to stop"),
         ),
         Action(
-            "retry", gettext_noop("Retry"), "retry", "jobsaga.retry_job", RetryJob,
-            lambda job_id, reason, by: retry_job(job_id, reason, by=by), gettext_noop("is tried again"),
+            "retry", gettext_noop("Retry"), "retry", "jobsaga.retry_job", RetryJob, gettext_noop("is tried again"),
         ),
         Action(
             "run", gettext_noop("Run now"), "play", "jobsaga.run_job", RunJob,
-            lambda job_id, reason, by: run_job(job_id, reason, by=by),
             gettext_noop("does not wait for its time any more"),
         ),
         Action(
             "finalize", gettext_noop("Remove"), "trash", "jobsaga.finalize_job", FinalizeJob,
-            lambda job_id, reason, by: finalize_job(job_id, reason, by=by),
             gettext_noop("was removed; its history is left"),
         ),
     )
@@ -96,6 +96,8 @@ class Outcome:
     """What came of an action on some jobs: those that it changed, and why it left others alone."""
 
     changed: list[UUID] = field(default_factory=list)
+    #: Those that somebody's transaction holds: it was left to the saga hosts.
+    postponed: list[UUID] = field(default_factory=list)
     left: dict[str, list[UUID]] = field(default_factory=dict)
 
     @property
@@ -110,12 +112,14 @@ class Outcome:
 
 def perform(
     action: Action, jobs: Iterable[UUID], *, by: str, reason: str = "", expected_version: int | None = None,
-    alias: str = "default",
+    alias: str = "default", patience: Patience | None = None,
 ) -> Outcome:  # fmt: skip
     """Do it to each of them, in the order of their ids, each in a transaction of its own.
 
-    With *expected_version* a job that has changed since someone looked at it is left alone.
+    With *expected_version* a job that has changed since someone looked at it is left alone. Somebody's transaction
+    that holds a job is waited for as long as there is *patience*.
     """
+    patience = patience or Patience(PATIENCE)
     outcome = Outcome()
     chosen = sorted(jobs)[:MOST]
     known = scope.visible(alias, chosen)
@@ -123,16 +127,25 @@ def perform(
         if job_id not in known:
             outcome.leave(job_id, _("it is gone"))
             continue
-        if expected_version is not None and (changed := _changed(alias, job_id, expected_version)):
-            outcome.leave(job_id, changed)
-            continue
         try:
-            state = action.do(job_id, reason, by)
+            message = action.message(job_id=job_id, **who(reason, by))
+            state = Site().command(message, wait=patience, expected_version=expected_version)
         except JobNotFound:
             outcome.leave(job_id, _("it is gone"))
             continue
+        except JobChanged as changed:
+            said = look(changed.state.value).said
+            outcome.leave(
+                job_id, _("it has changed since you looked, and is %(state)s now") % {"state": said}
+            )
+            continue
+        except JobBusy:
+            outcome.leave(job_id, _("somebody's transaction holds the job: try again in a moment"))
+            continue
         if state.refused:
             outcome.leave(job_id, state.refused)
+        elif state.remark == LEFT:
+            outcome.postponed.append(job_id)
         else:
             outcome.changed.append(job_id)
     return outcome
@@ -150,18 +163,15 @@ def sentences(action: Action, outcome: Outcome) -> Sequence[tuple[str, str]]:
                 _("%(count)s jobs: each %(done)s.") % {"count": len(outcome.changed), "done": _(action.done)},
             )
         )
+    if outcome.postponed:
+        alone = len(outcome.postponed) == 1 and not outcome.changed and not outcome.left
+        whom = _("Not yet") if alone else _("%(count)s not yet") % {"count": len(outcome.postponed)}
+        said.append(("warning", f"{whom}: {_(LEFT)}."))
     for why, ids in outcome.left.items():
         whom = (
             _("Nothing was done")
-            if outcome.left_count == 1 and not outcome.changed
+            if outcome.left_count == 1 and not outcome.changed and not outcome.postponed
             else _("%(count)s left alone") % {"count": len(ids)}
         )
         said.append(("warning", f"{whom}: {why}."))
     return said
-
-
-def _changed(alias: str, job_id: UUID, version: int) -> str:
-    row = scope.jobs(alias).filter(pk=job_id).values_list("version", "state").first()
-    if row is None or row[0] == version:
-        return ""
-    return _("it has changed since you looked, and is %(state)s now") % {"state": look(row[1]).said}

@@ -225,7 +225,7 @@ def test_commands(client: Client, world: World) -> None:
     stale = post(client, "cancel", job_id, status=409, expectedVersion=99)
     assert "has changed since you looked" in stale["refused"]
     assert post(client, "cancel", job_id, reason="late") == {
-        "jobId": str(job_id), "state": "Canceled", "refused": "",
+        "jobId": str(job_id), "state": "Canceled", "refused": "", "remark": "",
     }  # fmt: skip
     assert world.history(job_id)[-1].message == "late"
     assert post(client, "cancel", job_id, status=409)["refused"] == "the job has ended already"

@@ -28,7 +28,8 @@ QUERIES: dict[str, dict[str, Any]] = {
     "size": {"type": "integer", "minimum": 1, "maximum": 200},
     "format": {"type": "string", "enum": ["json", "csv", "ndjson"]},
 }
-REFUSALS = {
+OTHERWISE = {
+    202: "Somebody's transaction holds the job: a saga host does it as soon as that has ended.",
     400: "The request is not understood.", 401: "Nobody is logged in, or the token is not valid.",
     403: "A permission is lacking.",
     404: "There is no such job, type or worker.", 405: "Another method is needed.",
@@ -85,9 +86,9 @@ def _operation(route: Any, schemas: dict[str, Any]) -> dict[str, Any]:
         }
     problem = {JSON: {"schema": schemas[str(Problem)]}}
     answers: dict[str, Any] = {str(route.status): {"description": "It is answered.", "content": content}}
-    for status in _refusals(route):
-        answer = content if status in (409, 503) else problem
-        answers[str(status)] = {"description": REFUSALS[status], "content": answer}
+    for status in _otherwise(route):
+        answer = content if status in (202, 409, 503) else problem
+        answers[str(status)] = {"description": OTHERWISE[status], "content": answer}
     operation = {
         "operationId": route.name, "summary": (route.view.__doc__ or "").partition("\n")[0],
         "parameters": parameters, "responses": answers,
@@ -100,14 +101,14 @@ def _operation(route: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def _refusals(route: Any) -> list[int]:
+def _otherwise(route: Any) -> list[int]:
     found = [401, 403, 405]
     found += [400] if route.query or route.takes is not None else []
     found += [404] if CONVERTER.search(route.address) else []
     if route.method == "post":
         found += [413, 415]
         found += [422] if route.name in ("submit", "limit") else []
-        found += [409] if route.status == 200 else []
+        found += [202, 409] if route.status == 200 else []
     if route.name == "health":
         found.append(503)
     return found

@@ -198,11 +198,14 @@ class Asked(Record, frozen=True, kw_only=True):
 
 
 class Accepted(Record, frozen=True, kw_only=True):
-    """What came of a command: the job's state after it. ``refused`` says why nothing was done."""
+    """What came of a command: the job's state after it. ``refused`` says why nothing was done, ``remark`` that it
+    will be, and when.
+    """
 
     job_id: str
     state: str
     refused: str = ""
+    remark: str = ""
 
 
 class Problem(Record, frozen=True, kw_only=True):

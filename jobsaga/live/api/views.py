@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponseBase
 
 from jobsaga.client import get_job_state, submit_job
+from jobsaga.client.site import LEFT
 from jobsaga.clock import SystemClock
 from jobsaga.conf import settings
 from jobsaga.exceptions import InvalidMessage, UnknownJobType
@@ -164,11 +165,10 @@ def _command(verb: str) -> object:
         state = scope.jobs(settings.DATABASE).filter(pk=job_id).values_list("state", flat=True).first()
         if not outcome.changed and state is None:
             raise Refused(404, "no-such-job", f"There is no job {job_id}.")
-        refused = next(iter(outcome.left), "")
+        refused, remark = next(iter(outcome.left), ""), LEFT if outcome.postponed else ""
         label = JobStates(state).label if state is not None else "Final"
-        return json(
-            records.Accepted(job_id=str(job_id), state=label, refused=refused), 409 if refused else 200
-        )
+        answer = records.Accepted(job_id=str(job_id), state=label, refused=refused, remark=remark)
+        return json(answer, 409 if refused else 202 if remark else 200)
 
     command.__doc__ = f"{action.label} a job. 409 if nothing was done, with the reason."
     command.__name__ = f"{verb}_job"
