@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,39 @@ def test_a_third_signal_waits_for_nobody(site: Site, ledger: Ledger) -> None:
     assert boottime() - asked_at < 2 * SLACK
     assert [each.outcome for each in attempts_of(deaf)] == ["HandedOver"]
     assert state_of(deaf) == "WaitingForSlot"
+
+
+@pytest.mark.sqlite
+def test_with_reload_ctrl_c_is_one_signal(site: Site, ledger: Ledger) -> None:
+    """The terminal sends it to the supervisor and to its worker. So the job has its grace."""
+    keyboard, terminal = os.openpty()
+    site.command = (sys.executable, "-c", IN_A_TERMINAL)
+    reloading = site.worker("--reload", "--grace", "60", TERMINAL=os.ttyname(terminal))
+    job_id = submit_job(Deed("tick", {"seconds": 3}))
+    site.wait_for(lambda: ledger.stays(job_id), what="the job to run")
+    os.write(keyboard, b"\x03")
+    assert reloading.process.wait(40) == 0
+    os.close(keyboard)
+    os.close(terminal)
+    assert "Stopping" in reloading.log()
+    assert "asked to save" not in reloading.log()
+    assert [each.outcome for each in attempts_of(job_id)] == ["Completed"]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_with_reload_the_supervisor_hands_a_signal_on(site: Site, number: int) -> None:
+    reloading = site.worker("--relo")  # as the command line lets one say
+    site.wait_for(lambda: "is ready" in reloading.log(), what="the worker")
+    reloading.process.send_signal(number)
+    assert reloading.process.wait(40) == 0
+
+
+#: A session's leader that opens a terminal gets it as its own.
+IN_A_TERMINAL = (
+    "import os, sys; os.open(os.environ['TERMINAL'], os.O_RDWR); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'django', *sys.argv[1:]])"
+)
 
 
 def test_the_job_of_the_last_worker_waits_for_the_next(site: Site, ledger: Ledger, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from jobsaga.logs import show_logs
 from jobsaga.management.hosting import Plan, run
-from jobsaga.management.reload import run_with_reload
+from jobsaga.management.reload import is_supervised, run_with_reload
 
 
 class Command(BaseCommand):
@@ -56,7 +56,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         show_logs()
         _see_children_end()
-        if options["reload"]:
+        if options["reload"] and not is_supervised():
             raise SystemExit(run_with_reload())
         plan = Plan(
             sagas=not options["jobs_only"],
