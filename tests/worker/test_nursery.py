@@ -162,14 +162,15 @@ def test_what_its_process_took_and_never_began_is_handed_back(
     driver.run()
     until_all_are_idle(driver)
     (child,) = (each for each in children._nursery.children.values() if each.life is Life.IDLE)
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGSTOP)
+    pid = child.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
     attempt = driver.start("give", value=1)
     end = driver.end_of(attempt)
     assert isinstance(end, JobAttemptCanceled)
     assert end.kind is CancelKind.NOT_STARTED
     assert end.reason == "Its process did not begin it"
-    wait_for(lambda: not alive(child.pid), 5)
+    wait_for(lambda: not alive(pid), 5)
     monkeypatch.undo()
     assert driver.run("give", value=1).result == 1
 
