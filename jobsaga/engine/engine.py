@@ -145,7 +145,9 @@ class Engine:
         options = self.options
         retention = Retention(options.job_retention, options.history_retention, options.log_retention)
         with self.store.transaction() as tx:
-            return tx.prune(tx.now(), limit, retention)
+            now = tx.now()
+            self.transport.tidy(now, limit)
+            return tx.prune(now, limit, retention)
 
     # One lap
 

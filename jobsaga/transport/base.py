@@ -8,6 +8,7 @@ taken with ``send`` it keeps until it is acknowledged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from jobsaga.messages import Message
 from jobsaga.remote.events import Announcement
 
 SAGA = "saga"
+INSTANCE = "instance-"
 
 
 def instance_endpoint(instance_id: UUID) -> str:
     """The endpoint of one worker instance."""
-    return f"instance-{instance_id.hex}"
+    return f"{INSTANCE}{instance_id.hex}"
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -93,6 +95,11 @@ class Transport(Protocol):
 
     def drop(self, endpoint: str) -> None:
         """Remove an endpoint with all that waits there."""
+
+    def tidy(self, now: datetime, limit: int) -> None:
+        """Remove what still waits for instances that are gone: nobody dropped it, or it was said later. At most
+        *limit* messages of each.
+        """
 
     def listen(self, endpoint: str) -> Listener:
         """A way to wait for this endpoint."""

@@ -11,19 +11,20 @@ can become visible out of order, so every ten seconds one reading starts at the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
-from django.db.models import DateTimeField, Func, Q
+from django.db.models import DateTimeField, Func, Q, QuerySet
 
 from jobsaga.clock import Clock, SystemClock, injected_clock
 from jobsaga.conf import settings
 from jobsaga.messages import encode
-from jobsaga.models import TransportMessage, sql
+from jobsaga.models import JobInstance, TransportMessage, sql
+from jobsaga.models.workers import InstanceState
 from jobsaga.remote.events import Announcement
-from jobsaga.transport.base import NO_BROKER, SAGA, Delivery, Listener, Outgoing, Receipt, backoff
+from jobsaga.transport.base import INSTANCE, NO_BROKER, SAGA, Delivery, Listener, Outgoing, Receipt, backoff
 from jobsaga.transport.wakeup import listener, notify
 
 FULL_SCAN_EVERY = 10.0
@@ -51,12 +52,8 @@ class DatabaseTransport:
             self._notify_on_commit({endpoint for endpoint, _ in messages})
 
     def receive(self, endpoint: str, limit: int) -> list[Delivery]:
-        features = connections[self.alias].features
-        rows = TransportMessage.objects.using(self.alias).select_for_update(
-            skip_locked=features.has_select_for_update_skip_locked
-        )
         visible = Q(visible_at=None) | Q(visible_at__lte=self._now())
-        rows = rows.filter(visible, endpoint=endpoint, id__gt=self._start(endpoint)).order_by("id")
+        rows = self._locking().filter(visible, endpoint=endpoint, id__gt=self._start(endpoint)).order_by("id")
         found = list(rows.values_list("id", "body", "tries")[:limit])
         if found:
             self._low[endpoint] = found[0][0] - MARGIN
@@ -90,7 +87,22 @@ class DatabaseTransport:
         return NO_BROKER
 
     def drop(self, endpoint: str) -> None:
-        TransportMessage.objects.using(self.alias).filter(endpoint=endpoint)._raw_delete(self.alias)
+        with transaction.atomic(using=self.alias, savepoint=False):
+            self._remove(self._locking().filter(endpoint=endpoint))
+
+    def tidy(self, now: datetime, limit: int) -> None:
+        # The bound above is for the index: not every collation lets a prefix be looked for in it.
+        endpoints = TransportMessage.objects.using(self.alias).filter(
+            endpoint__lt=SAGA, endpoint__startswith=INSTANCE
+        )
+        waiting = {
+            UUID(each.removeprefix(INSTANCE)): each
+            for each in endpoints.values_list("endpoint", flat=True).distinct()
+        }
+        here = JobInstance.objects.using(self.alias).filter(id__in=waiting)
+        here = here.exclude(state=InstanceState.STOPPED, lease_expires_at__lte=now)
+        for gone in waiting.keys() - set(here.values_list("id", flat=True)):
+            self._remove(self._locking().filter(endpoint=waiting[gone])[:limit])
 
     def listen(self, endpoint: str) -> Listener:
         return listener(self.alias, endpoint)
@@ -109,6 +121,16 @@ class DatabaseTransport:
 
     def close(self) -> None:
         """There is nothing of its own: the connections are Django's."""
+
+    def _locking(self) -> QuerySet[TransportMessage]:
+        """Rows that nobody has in hand: a worker may be frozen while it takes its own."""
+        features = connections[self.alias].features
+        return TransportMessage.objects.using(self.alias).select_for_update(
+            skip_locked=features.has_select_for_update_skip_locked
+        )
+
+    def _remove(self, rows: QuerySet[TransportMessage]) -> None:
+        sql.delete(connections[self.alias], TransportMessage, list(rows.values_list("id", flat=True)))
 
     def _now(self) -> Any:
         """The database's time, as an expression; a test's clock's, or on SQLite the machine's, as it is."""

@@ -7,6 +7,7 @@ that is not transactional. What is sent is encoded and decoded for real.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import count
 from threading import Condition, RLock
 from uuid import UUID
@@ -71,6 +72,9 @@ class MemoryTransport:
         with self.memory.transaction():
             for key in [key for key, each in self.memory.queue.items() if each.endpoint == endpoint]:
                 del self.memory.queue[key]
+
+    def tidy(self, now: datetime, limit: int) -> None:
+        """It all goes with the process."""
 
     def listen(self, endpoint: str) -> MemoryListener:
         return MemoryListener(self, endpoint)

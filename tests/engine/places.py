@@ -33,6 +33,7 @@ HELD = {
     "checkpoint": ("JobCheckpoint", "pk"),
     "job_type": ("JobTypeSaga", "name"),
     "instance": ("JobInstance", "pk"),
+    "message": ("TransportMessage", "pk"),
 }
 SOON = 20
 

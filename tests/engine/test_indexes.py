@@ -91,6 +91,7 @@ QUESTIONS: dict[str, Callable[[Site, Any], object]] = {
     "receive and acknowledge": lambda site, tx: site.transport.ack(site.transport.receive(SAGA, 100)),
     "receive and defer": lambda site, tx: site.transport.defer(site.transport.receive(SAGA, 100)),
     "drop": lambda site, tx: site.transport.drop("instance-1"),
+    "tidy": lambda site, tx: site.transport.tidy(NOW, 100),
     "lock jobs": lambda site, tx: tx.jobs([each.id for each in site.waiting[:100]]),
     "lock jobs that are gone": lambda site, tx: tx.jobs([uuid7() for _ in range(100)]),
     "lock attempts": lambda site, tx: tx.attempts([each.id for each in site.attempts]),

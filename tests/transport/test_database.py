@@ -13,10 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from jobsaga.clock import ManualClock
 from jobsaga.conf import settings
 from jobsaga.ids import uuid7
+from jobsaga.messages import AttemptStatus, JobAttemptStatus
 from jobsaga.models import TransportMessage
 from jobsaga.store.django import DjangoStore
 from jobsaga.transport.base import SAGA, backoff, instance_endpoint
 from jobsaga.transport.database import FULL_SCAN_EVERY, MARGIN, DatabaseTransport
+from tests.engine.places import DatabasePlace
+from tests.engine.world import World
 from tests.store.rows import announcement
 from tests.threads import in_thread
 from tests.transport.contract import Post, TransportContract, note, reasons
@@ -251,3 +254,52 @@ def test_the_databases_time_decides_when_a_message_comes_again(monkeypatch: pyte
 def test_without_a_broker_no_event_is_taken() -> None:
     receipt = DatabaseTransport().publish_events([announcement()])
     assert (receipt.taken, receipt.refused, receipt.error) == (frozenset(), {}, "there is no broker")
+
+
+class TestWorkersThatAreGone:
+    @pytest.fixture
+    def world(self) -> World:
+        place: Any = DatabasePlace(ManualClock())
+        return World(place)
+
+    @pytest.mark.django_db
+    def test_what_waits_for_them_goes(self, world: World) -> None:
+        """Their host died before it could drop it, or it was said after that."""
+        dead, stopped, alive = (world.worker() for _ in range(3))
+        world.submit_many(3)
+        assert [len(world.told(each)) for each in (dead, stopped, alive)] == [1, 1, 1]
+        dead.dies()
+        stopped.stops()
+        with world.store.transaction() as tx:
+            world.clock.advance(16)
+            alive.beat()
+            tx.expire_instances(world.clock.now())
+        world.send(JobAttemptStatus(job_id=uuid7(), attempt_id=uuid7(), status=AttemptStatus.LATE))
+        world.engine.prune()
+        assert [len(world.told(each)) for each in (dead, stopped, alive)] == [0, 0, 1]
+        assert len(world.arrived()) == 1
+
+    @pytest.mark.django_db
+    def test_not_what_one_that_stops_may_still_give_back(self, world: World) -> None:
+        worker = world.worker()
+        world.submit()
+        worker.stops()
+        world.engine.prune()
+        assert len(world.told(worker)) == 1
+
+    @COMMITTING
+    @pytest.mark.postgresql
+    @pytest.mark.mariadb
+    def test_one_that_is_frozen_with_a_message_in_its_hand_holds_nobody_up(self, world: World) -> None:
+        worker = world.worker(limit=2)
+        world.submit_many(2)
+        worker.dies()
+        first = rows().filter(endpoint=worker.endpoint).order_by("id").values_list("id", flat=True)[0]
+        with world.place.hold("message", first):
+            swept = in_thread(lambda: world.pass_time(17))
+            swept.join(20)
+            assert not swept.is_alive(), "a sweep waits for the row that a dead worker holds"
+            world.engine.prune()
+            assert len(world.told(worker)) == 1
+        world.engine.prune()
+        assert world.told(worker) == []

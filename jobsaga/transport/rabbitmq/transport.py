@@ -139,6 +139,10 @@ class RabbitMQTransport:
         """While the broker is away the queue stays, until it expires."""
         self.here.drop(endpoint).wait(DELETE_TIMEOUT)
 
+    def tidy(self, now: datetime, limit: int) -> None:
+        """Queues of the broker expire; what is left of a time without one does not."""
+        self._rows.tidy(now, limit)
+
     def listen(self, endpoint: str) -> Listener:
         return Ear(self.here, endpoint, listener(self.alias, SAGA) if endpoint == SAGA else Bell())
 
