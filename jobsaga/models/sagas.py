@@ -97,6 +97,12 @@ class JobSaga(models.Model):
                 condition=Q(state=JobStates.WAITING_FOR_SLOT.value),
             ),
             models.Index(fields=["due_at"], name="jobsaga_job_due", condition=Q(due_at__isnull=False)),
+            # The few that failed and try again, among many that are due.
+            PartialIndex(
+                fields=["state", "faulted_at", "id"],
+                name="jobsaga_job_retry",
+                condition=Q(state=JobStates.WAITING_TO_RETRY.value),
+            ),
             models.Index(
                 fields=["finished_at"], name="jobsaga_job_done", condition=Q(finished_at__isnull=False)
             ),

@@ -32,13 +32,12 @@ def counts(alias: str, now: datetime) -> Counts:
     jobs = scope.jobs(alias)
     held = JobAttemptSaga.objects.using(alias).filter(holds_slot=True)
     active = [state.value for state in ACTIVE_JOB_STATES]
-    due = jobs.filter(due_at__isnull=False)
     ended = jobs.filter(finished_at__gte=now - DAY)
     return Counts(
         running=_count(jobs.filter(state__in=active, pk__in=held.values("job_id"))),
         waiting=_count(jobs.filter(state=JobStates.WAITING_FOR_SLOT.value)),
-        scheduled=_count(due.filter(state=JobStates.WAITING_TO_START.value)),
-        retrying=_count(due.filter(state=JobStates.WAITING_TO_RETRY.value)),
+        scheduled=_count(jobs.filter(state=JobStates.WAITING_TO_START.value, due_at__isnull=False)),
+        retrying=_count(jobs.filter(state=JobStates.WAITING_TO_RETRY.value)),
         faulted=_count(ended.filter(state=JobStates.FAULTED.value)),
         completed=_count(ended.filter(state=JobStates.COMPLETED.value)),
         canceled=_count(ended.filter(state=JobStates.CANCELED.value)),

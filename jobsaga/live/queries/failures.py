@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, TextField
+from django.db.models import TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left
 
@@ -50,13 +50,13 @@ def read(alias: str, now: datetime) -> tuple[list[Group], bool]:
         "-finished_at", "-id"
     )
     failed = list(ended[: GROUPED + 1])
-    retrying = jobs.filter(state=JobStates.WAITING_TO_RETRY.value, due_at__isnull=False)
+    retrying = jobs.filter(state=JobStates.WAITING_TO_RETRY.value).order_by("-faulted_at", "-id")
     groups: dict[tuple[str, str], Group] = {}
     for job in failed[:GROUPED]:
         group = _group(groups, job)
         for name, window in WINDOWS:
             group.counts[name] += job.finished_at is not None and job.finished_at >= now - window
-    for job in retrying.order_by(F("faulted_at").desc(nulls_last=True), "-id")[:GROUPED]:
+    for job in retrying[:GROUPED]:
         _group(groups, job).retrying += 1
     return sorted(groups.values(), key=lambda group: _at(group.last), reverse=True), len(failed) > GROUPED
 

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from jobsaga.conf import settings
 from jobsaga.live import scope
 from jobsaga.live.explain import LATE, START_WORKER, Reason, explain
-from jobsaga.live.queries import activity, types, workers
+from jobsaga.live.queries import COUNTED, activity, types, workers
 from jobsaga.live.queries.counts import Counts, counts
 from jobsaga.live.queries.pace import Pace, paces
 from jobsaga.models import JobHistory, JobSaga
@@ -56,6 +56,8 @@ class Now:
     events: list[JobHistory]
     pace: Pace
     minutes: list[Minute] = field(default_factory=list)
+    #: If more jobs ended than are drawn: since when all of them are.
+    drawn_since: datetime | None = None
     has_workers: bool = True
     is_empty: bool = False
 
@@ -79,6 +81,7 @@ def read(alias: str, now: datetime, *, with_message: bool) -> Now:
     queues = [Queue(line, why(line, known)) for line in sorted(waiting, key=lambda line: -line.waiting)]
     found = counts(alias, now)
     events = activity.newest(alias, EVENTS)
+    minutes, drawn_since = throughput(alias, now)
     return Now(
         now=now,
         counts=found,
@@ -87,7 +90,8 @@ def read(alias: str, now: datetime, *, with_message: bool) -> Now:
         queues=queues,
         events=events,
         pace=paces(alias).get("", Pace()),
-        minutes=throughput(alias, now),
+        minutes=minutes,
+        drawn_since=drawn_since,
         has_workers=any(line.workers for line in known.lines.values()),
         is_empty=not events and not any(found),
     )
@@ -101,18 +105,22 @@ def why(line: types.TypeLine, known: types.Types) -> Reason:
     return explain(first, known.around(line.name))[0]
 
 
-def throughput(alias: str, now: datetime) -> list[Minute]:
-    """How many jobs ended in each of the last minutes."""
+def throughput(alias: str, now: datetime) -> tuple[list[Minute], datetime | None]:
+    """How many jobs ended in each of the last minutes: of the last ``COUNTED``; and if there were more, since when."""
     last = now.astimezone(UTC).replace(second=0, microsecond=0)
     found = {last - timedelta(minutes=n): Minute(last - timedelta(minutes=n)) for n in range(MINUTES)}
     ended = scope.jobs(alias).filter(finished_at__gte=min(found))
+    times = ended.order_by("-finished_at").values_list("finished_at", flat=True)
+    edge = times[COUNTED : COUNTED + 1].first()
+    if edge is not None:
+        ended = ended.filter(finished_at__gt=edge)
     counted = ended.annotate(minute=TruncMinute("finished_at", tzinfo=UTC)).values_list("minute", "state")
     names = {JobStates.COMPLETED.value: "completed", JobStates.FAULTED.value: "faulted",
              JobStates.CANCELED.value: "canceled"}  # fmt: skip
     for minute, state, n in counted.annotate(n=Count("*")).order_by():
         if minute in found and state in names:
             setattr(found[minute], names[state], n)
-    return [found[at] for at in sorted(found)]
+    return [found[at] for at in sorted(found)], edge
 
 
 def _site(alias: str, now: datetime) -> list[Alarm]:
