@@ -16,6 +16,8 @@ COLUMNS = (
     "id", "version", "state", "run", "attempt_id", "progress_value", "progress_limit", "progress_message",
     "progress_sequence", "progress_samples",
 )  # fmt: skip
+#: However many jobs are watched by all together, one statement asks for so many.
+AT_ONCE = 500
 
 
 class Seen(NamedTuple):
@@ -28,8 +30,9 @@ class Seen(NamedTuple):
 
 def read(alias: str, jobs: Collection[UUID]) -> dict[UUID, JobSaga]:
     """These jobs, as far as they are stored."""
-    rows = JobSaga.objects.using(alias).only(*COLUMNS)
-    return {job.id: job for job in rows.filter(pk__in=list(jobs))} if jobs else {}
+    rows, ids = JobSaga.objects.using(alias).only(*COLUMNS), list(jobs)
+    parts = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+    return {job.id: job for part in parts for job in rows.filter(pk__in=part)}
 
 
 def seen(job: JobSaga) -> Seen:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobsaga.conf import settings
-from jobsaga.live import queries
+from jobsaga.live import patches, queries
 from jobsaga.live.queries import counts, failures, now
 from jobsaga.sagas import JobStates
 from tests.engine.places import DatabasePlace
@@ -96,3 +96,14 @@ def leads_there(sql: str) -> bool:
             f"'{name}', '2'" in plan for name in BEGIN_WITH_THE_STATE
         )  # the length of what is compared
     return "jobsaga_job_retry" in plan
+
+
+def test_what_many_watch_is_read_some_at_a_time(
+    place: DatabasePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patches, "AT_ONCE", 2)
+    jobs = [job() for _ in range(5)]
+    write(place, jobs=jobs)
+    with CaptureQueriesContext(connections[settings.DATABASE]) as asked:
+        assert set(patches.read(settings.DATABASE, {each.id for each in jobs})) == {each.id for each in jobs}
+    assert len(asked) == 3
