@@ -215,9 +215,9 @@ class MemoryTransaction:
         if retention.jobs is not None:
             removed += self._prune_jobs(now - retention.jobs, limit)
         if retention.history is not None:
-            removed += self._prune_history(now - retention.history, limit, lines=False)
+            removed += self._prune_history(now - retention.history, limit)
         if retention.logs is not None:
-            removed += self._prune_history(now - retention.logs, limit, lines=True)
+            removed += self._prune_history(now - retention.logs, limit, only_lines=True)
         return removed
 
     def _prune_jobs(self, before: datetime, limit: int) -> int:
@@ -249,12 +249,12 @@ class MemoryTransaction:
             del self.memory.attempts[attempt_id]
         return len(old[:limit])
 
-    def _prune_history(self, before: datetime, limit: int, *, lines: bool) -> int:
+    def _prune_history(self, before: datetime, limit: int, *, only_lines: bool = False) -> int:
         history = self.memory.history
-        old = [row for row in history if row.at <= before and (row.sequence is not None) is lines][:limit]
-        gone = {id(row) for row in old}
+        old = [row for row in history if row.at <= before and (row.sequence is not None or not only_lines)]
+        gone = {id(row) for row in old[:limit]}
         self.memory.history = [row for row in history if id(row) not in gone]
-        return len(old)
+        return len(gone)
 
     def _lives(self, instance_id: UUID | None, now: datetime) -> bool:
         instance = self.memory.instances.get(instance_id) if instance_id else None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from jobsaga.messages import (
     AttemptStatus,
@@ -157,8 +157,7 @@ def prune(alias: str, now: datetime, limit: int, retention: Retention) -> int:
     if retention.history is not None:
         removed += _remove_oldest(alias, now - retention.history, limit)
     if retention.logs is not None:
-        lines = JobHistory.objects.using(alias).filter(at__lte=now - retention.logs, sequence__isnull=False)
-        removed += _remove(lines.order_by("at"), limit)
+        removed += _remove_old_lines(alias, now - retention.logs, limit)
     return removed
 
 
@@ -191,16 +190,20 @@ def _remove_old_runs(alias: str, before: datetime, limit: int) -> int:
 
 
 def _remove_oldest(alias: str, before: datetime, limit: int) -> int:
-    """History has no index by time: its keys are in the order of time, so the oldest are the first."""
-    rows = JobHistory.objects.using(alias).filter(sequence=None).order_by("pk")
-    oldest = rows.values_list("at", flat=True).first()
-    return _remove(rows.filter(at__lte=before), limit) if oldest is not None and oldest <= before else 0
+    """History has no index by time: its keys are in the order of time, so the oldest are the first. No more of them
+    are looked at than may go, and log lines go with them: past those that stay longer each look would have to walk.
+    """
+    first = JobHistory.objects.using(alias).order_by("pk").values_list("pk", "at")[:limit]
+    old = [key for key, at in first if at <= before]
+    sql.delete(connections[alias], JobHistory, old)
+    return len(old)
 
 
-def _remove(rows: QuerySet[JobHistory], limit: int) -> int:
-    ids = list(rows.values_list("pk", flat=True)[:limit])
-    sql.delete(connections[rows.db], JobHistory, ids)
-    return len(ids)
+def _remove_old_lines(alias: str, before: datetime, limit: int) -> int:
+    lines = JobHistory.objects.using(alias).filter(at__lte=before, sequence__isnull=False).order_by("at")
+    old = list(lines.values_list("pk", flat=True)[:limit])
+    sql.delete(connections[alias], JobHistory, old)
+    return len(old)
 
 
 def is_idle(alias: str, job_types: Collection[str] | None) -> bool:

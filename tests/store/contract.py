@@ -484,6 +484,15 @@ class StoreContract:
         assert [row.kind for row in place.history(job_id)] == ["young", "young line"]
         assert self._prune(place, Retention(history=DAY, logs=DAY)) == 0
 
+    def test_log_lines_go_with_the_history_at_the_latest(self, place: Place) -> None:
+        job_id, attempt_id = uuid7(), uuid7()
+        for n in range(3):
+            write(place, history=[line(job_id, at=NOW - DAY, attempt_id=attempt_id, sequence=n)])
+        write(place, history=[line(job_id, at=NOW - DAY), line(job_id, at=NOW - SECOND, kind="young")])
+        keeps = Retention(history=DAY, logs=9 * DAY)
+        assert [self._prune(place, keeps, limit=2) for _ in range(3)] == [2, 2, 0]
+        assert [row.kind for row in place.history(job_id)] == ["young"]
+
     # What is appended
 
     def test_history_comes_back_as_it_was_written(self, place: Place) -> None:
