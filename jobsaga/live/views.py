@@ -163,8 +163,9 @@ def workers(request: HttpRequest) -> dict[str, Any]:
     """The worker processes, and what each runs."""
     at = shell.now()
     with_message = access.may(request, access.PAYLOAD)
-    there, gone = worker_queries.read(settings.DATABASE, at, with_message=with_message)
-    return {"there": there, "gone": gone, "now": at}
+    number = request.GET.get("page", "")
+    found = worker_queries.read(settings.DATABASE, at, with_message=with_message, number=number)
+    return {"page": found, "shown_jobs": worker_queries.SHOWN_JOBS, "now": at}
 
 
 @shell.page("schedules", "schedules")

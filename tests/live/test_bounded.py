@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from jobsaga.conf import settings
 from jobsaga.live import patches, queries
-from jobsaga.live.queries import counts, failures, now
+from jobsaga.live.queries import counts, failures, now, workers
 from jobsaga.sagas import JobStates
 from tests.engine.places import DatabasePlace
+from tests.engine.world import World
 from tests.live.conftest import EVERYWHERE
 from tests.live.test_pages import text_of
 from tests.store.rows import job, write
@@ -107,3 +108,30 @@ def test_what_many_watch_is_read_some_at_a_time(
     with CaptureQueriesContext(connections[settings.DATABASE]) as asked:
         assert set(patches.read(settings.DATABASE, {each.id for each in jobs})) == {each.id for each in jobs}
     assert len(asked) == 3
+
+
+def test_there_are_pages_of_workers_and_the_api_gives_all(
+    client: Client, place: DatabasePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, most in (("SHOWN", 2), ("SHOWN_JOBS", 1), ("AT_ONCE", 2)):
+        monkeypatch.setattr(workers, name, most)
+    world = World(place)
+    there = {str(world.worker(limit=2).id) for _ in range(5)}
+    jobs = {str(each) for each in world.submit_many(10)}
+    address, seen = reverse("jobsaga_live:workers"), set[str]()
+    for number, words in (
+        ("1", "Workers 1 to 2 of 5"),
+        ("2", "Workers 3 to 4 of 5"),
+        ("3", "Workers 5 to 5 of 5"),
+    ):
+        page = client.get(address, {"page": number})
+        seen |= {str(line.instance.pk) for line in page.context["page"].there}
+        said = text_of(page.content.decode())
+        assert words in said
+        assert "2 of 2" in said, "the slots are counted, whatever is shown"
+        assert "Of the jobs that they run the newest 1 are shown." in said
+    assert seen == there
+    assert client.get(address, {"page": "nonsense"}).status_code == 200
+    answer = client.get(reverse("jobsaga_api:workers")).json()
+    assert {each["instanceId"] for each in answer} == there
+    assert {job_id for each in answer for job_id in each["running"]} == jobs

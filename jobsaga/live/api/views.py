@@ -189,7 +189,7 @@ def types(request: HttpRequest) -> HttpResponseBase:
 @endpoint()
 def workers(request: HttpRequest) -> HttpResponseBase:
     """The workers that run."""
-    there, _ = worker_queries.read(settings.DATABASE, shell.now(), with_message=False)
+    there = worker_queries.everyone(settings.DATABASE, shell.now())
     known = (line for line in there if scope.knows_types(each.job_type for each in line.types))
     found = [records.worker(line) for line in known]
     return listed(request, found, found)

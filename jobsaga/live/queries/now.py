@@ -75,7 +75,7 @@ class Minute:
 def read(alias: str, now: datetime, *, with_message: bool) -> Now:
     """All of it; the number of statements does not depend on how much there is."""
     known = types.read(alias, now)
-    attempts = list(workers.held_slots(alias, LOOKED_AT))
+    attempts = list(workers.held_slots(alias)[:LOOKED_AT])
     running = workers.running_jobs(alias, attempts, with_message=with_message)
     waiting = [line for line in known.lines.values() if line.waiting]
     queues = [Queue(line, why(line, known)) for line in sorted(waiting, key=lambda line: -line.waiting)]
