@@ -25,6 +25,7 @@ import msgspec
 from jobsaga.engine.allocation import Allocation, Places
 from jobsaga.engine.locks import begin
 from jobsaga.engine.options import EngineOptions
+from jobsaga.engine.order import overtaken
 from jobsaga.engine.strategies import Strategies
 from jobsaga.engine.turn import Turn
 from jobsaga.ids import uuid7
@@ -177,6 +178,7 @@ class Engine:
         self._received = self.transport.receive(SAGA, limit)
         messages, undecodable = _decoded(self._received)
         turn = begin(tx, self._turn(), [message for message, _ in messages])
+        turn.busy |= overtaken(self.transport, messages, self._received)
         for delivery, error in undecodable:
             turn.bury(delivery.body, error)
         for message, delivery in messages:

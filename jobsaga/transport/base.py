@@ -82,6 +82,13 @@ class Transport(Protocol):
     def defer(self, deliveries: Sequence[Delivery]) -> None:
         """These could not be handled yet: they come again a little later."""
 
+    def still_before(
+        self, deliveries: Sequence[Delivery], received: Sequence[Delivery]
+    ) -> list[tuple[Delivery, str]]:
+        """Of *deliveries* those before which something came that is still there and not among *received*, each with
+        the body of that: it was put off, or another host has it in hand.
+        """
+
     def take(self, endpoint: str, limit: int) -> list[Delivery]:
         """Receive and acknowledge in one go: for a worker, whose truth is elsewhere."""
 

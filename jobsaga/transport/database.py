@@ -74,6 +74,14 @@ class DatabaseTransport:
         sql.update(connection, TransportMessage, ("visible_at", "tries"), rows)
         self._look_everywhere_again(deliveries)
 
+    def still_before(
+        self, deliveries: Sequence[Delivery], received: Sequence[Delivery]
+    ) -> list[tuple[Delivery, str]]:
+        rows = TransportMessage.objects.using(self.alias).exclude(id__in=[each.token for each in received])
+        rows = rows.filter(endpoint=deliveries[-1].endpoint, id__lt=max(each.token for each in deliveries))
+        early = list(rows.values_list("id", "body"))
+        return [(late, body) for key, body in early for late in deliveries if key < late.token]
+
     def take(self, endpoint: str, limit: int) -> list[Delivery]:
         with transaction.atomic(using=self.alias, savepoint=False):
             deliveries = self.receive(endpoint, limit)

@@ -56,6 +56,17 @@ class MemoryTransport:
             for delivery in deliveries:
                 self.memory.defer(delivery.token, self.clock.now(), backoff(delivery.tries))
 
+    def still_before(
+        self, deliveries: Sequence[Delivery], received: Sequence[Delivery]
+    ) -> list[tuple[Delivery, str]]:
+        in_hand = {each.token for each in received}
+        return [
+            (late, early.body)
+            for key, early in self.memory.queue.items()
+            for late in deliveries
+            if key not in in_hand and key < late.token and early.endpoint == late.endpoint
+        ]
+
     def take(self, endpoint: str, limit: int) -> list[Delivery]:
         with self.memory.transaction():
             deliveries = self.receive(endpoint, limit)

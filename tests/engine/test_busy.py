@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from django.db import transaction
 
 from jobsaga.conf import settings
-from jobsaga.messages import CancelJob, FinalizeJob
+from jobsaga.ids import uuid7
+from jobsaga.messages import (
+    AddOrUpdateRecurringJob,
+    CancelJob,
+    CancelRecurringJob,
+    FinalizeJob,
+    Message,
+    RunJob,
+)
 from jobsaga.sagas.states import JobTypeStates
+from jobsaga.transport.base import SAGA
+from jobsaga.transport.database import DatabaseTransport
+from tests.engine.places import MemoryPlace
 from tests.engine.world import TYPE, World
 from tests.engine.worlds import ROW_LOCKS, WITH_ROW_LOCKS, make_world
 from tests.threads import in_thread
@@ -51,6 +64,39 @@ def test_later_messages_of_a_busy_job_wait_too(world: World) -> None:
     assert world.job(job_id).progress_value == 0.5
     assert "half way" in [row.message for row in world.history(job_id)]
     assert world.dead() == []
+
+
+def test_a_command_does_not_overtake_what_was_put_off(world: World) -> None:
+    """Canceled and added again: it goes on. The other way round it would be canceled."""
+    worker = world.worker()
+    job_id = uuid7()
+    world.command(nightly(job_id, "0 0 3 * * *"))
+    world.command(RunJob(job_id=job_id, run=1))
+    (start,) = worker.receive()
+    worker.started(start)
+    world.lap()
+    with world.hold_job(job_id):
+        ask(world, CancelRecurringJob(job_id=job_id))
+    ask(world, nightly(job_id, "0 0 4 * * *"))
+    assert (world.state(job_id), world.job(job_id).cron) == ("Started", "0 0 3 * * *")
+    world.clock.advance(0.05)
+    world.lap()
+    worker.cancel(start)
+    world.lap()
+    assert (world.job(job_id).recurring, world.job(job_id).cron) == (True, "0 0 4 * * *")
+    assert world.arrived() == []
+
+
+def nightly(job_id: UUID, cron: str) -> AddOrUpdateRecurringJob:
+    return AddOrUpdateRecurringJob(job_id=job_id, name="nightly", job_type=TYPE, cron=cron, time_zone="UTC")
+
+
+def ask(world: World, message: Message) -> None:
+    """As a client does, whatever the transport: through the rows."""
+    in_memory = isinstance(world.place, MemoryPlace)
+    transport = world.transport if in_memory else DatabaseTransport(clock=world.clock)
+    transport.send([(SAGA, message)])
+    world.lap()
 
 
 def test_the_longer_it_is_busy_the_longer_its_messages_wait(world: World) -> None:

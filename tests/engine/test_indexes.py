@@ -90,6 +90,9 @@ QUESTIONS: dict[str, Callable[[Site, Any], object]] = {
     "receive": lambda site, tx: site.transport.receive(SAGA, 100),
     "receive and acknowledge": lambda site, tx: site.transport.ack(site.transport.receive(SAGA, 100)),
     "receive and defer": lambda site, tx: site.transport.defer(site.transport.receive(SAGA, 100)),
+    "still before": lambda site, tx: site.transport.still_before(
+        site.transport.receive(SAGA, 100), site.transport.receive(SAGA, 50)
+    ),
     "drop": lambda site, tx: site.transport.drop("instance-1"),
     "tidy": lambda site, tx: site.transport.tidy(NOW, 100),
     "lock jobs": lambda site, tx: tx.jobs([each.id for each in site.waiting[:100]]),

@@ -120,6 +120,14 @@ class RabbitMQTransport:
                 self.here.inbox(each.endpoint).defer(each.token, until)
         self._move_to_the_rows([each for each in ours if each.tries >= DEFERRED_HERE])
 
+    def still_before(
+        self, deliveries: Sequence[Delivery], received: Sequence[Delivery]
+    ) -> list[tuple[Delivery, str]]:
+        """Among the rows of clients, where all commands are."""
+        ours = [each for each in deliveries if not isinstance(each.token, Token)]
+        known = [each for each in received if not isinstance(each.token, Token)]
+        return self._rows.still_before(ours, known) if ours else []
+
     def take(self, endpoint: str, limit: int) -> list[Delivery]:
         if endpoint != SAGA:
             deliveries = self.receive(endpoint, limit)
