@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobsaga.clock import Clock, ManualClock, injected_clock, use_clock
 
@@ -114,22 +114,7 @@ class InlineWorker:
 
     def _announce(self, kind: str) -> None:
         from jobsaga.consumers import consumers
-        from jobsaga.messages import LimitKind, SetConcurrentJobLimit
+        from jobsaga.messages import LimitKind
+        from jobsaga.worker.announcement import announcement
 
-        said: list[Any] = [
-            SetConcurrentJobLimit(
-                job_type=each.type_name,
-                kind=LimitKind(kind),
-                instance_id=self.id,
-                concurrent_job_limit=each.options.concurrent_job_limit,
-                global_concurrent_job_limit=each.options.global_concurrent_job_limit,
-                concurrency_per_key=each.options.concurrency_per_key
-                if each.options.concurrency_key
-                else None,
-                job_type_properties=each.options.job_type_properties.to_dict(),
-                instance_properties=each.options.instance_properties.to_dict(),
-                message_version=each.message_version,
-            )
-            for each in consumers.all()
-        ]
-        self.engine.say(said)
+        self.engine.say([announcement(each, LimitKind(kind), self.id) for each in consumers.all()])

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import TimeoutExpired
 from threading import Thread
 
 from django.core.management.base import CommandError
@@ -30,6 +31,7 @@ from jobsaga.pulse import Beat, Pulse, no_pulse
 from jobsaga.store.probes import is_idle
 from jobsaga.store.sqlite import prepare
 from jobsaga.transport import default_transport
+from jobsaga.worker.aside import aside
 from jobsaga.worker.connections import close_stale_connections
 from jobsaga.worker.database_time import DatabaseTime
 from jobsaga.worker.executor import Executor
@@ -40,6 +42,10 @@ from jobsaga.worker.worker import Worker
 logger = logging.getLogger("jobsaga.worker")
 
 IDLE_CHECK_EVERY = 0.3
+#: Seconds for the saga host beside a worker to finish what it decides on. Cut short it is decided anew by another.
+LAST_LAP = 30.0
+#: Seconds until a saga host that has ended is followed by another, and how long one has to live to be a sound one.
+FIRST_PAUSE, LONGEST_PAUSE, SOUND = 0.5, 30.0, 60.0
 #: Where in the directory with the signs of life the saga host beside a worker gives its own.
 SAGAS = "sagas"
 
@@ -81,8 +87,11 @@ def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
     try:
         worker.run()
     finally:
-        sagas.close()
+        sagas.close(LAST_LAP if worker.took_leave else 1)
         worker.transport.close()
+    if not worker.took_leave:
+        logger.error("The worker could not take its leave: its jobs go on elsewhere when its lease is over")
+        raise SystemExit(1)
 
 
 def _pulse(plan: Plan) -> Beat:
@@ -121,24 +130,37 @@ class SagasBeside:
     def __init__(self, kind: str, *, may_fork: bool = False, health: Path | None = None) -> None:
         self._health = health
         self._process = SagaProcess(may_fork=may_fork, health=health) if kind == "process" else None
+        self._begun_at, self._again_at, self._pause = time.monotonic(), 0.0, FIRST_PAUSE
         self._host: SagaHost | None = SagaHost(make_engine()) if kind == "thread" else None
         self._thread = Thread(target=self._run, name="jobsaga-sagas", daemon=True)
         if self._host:
             self._thread.start()
 
     def look_after(self) -> None:
-        """Start the process again if it has ended."""
-        if self._process is not None and self._process.code is not None:
-            logger.error("The saga host ended with %s: another is started", self._process.code)
+        """Start the process again if it has ended: after a pause, which grows while they end soon."""
+        if self._process is None or self._process.code is None:
+            return
+        now = time.monotonic()
+        if not self._again_at:
+            self._pause = FIRST_PAUSE if now - self._begun_at > SOUND else min(2 * self._pause, LONGEST_PAUSE)
+            self._again_at = now + self._pause
+            code = self._process.code
+            logger.error("The saga host ended with %s: another is started in %.1f s", code, self._pause)
+        elif now >= self._again_at:
+            self._begun_at, self._again_at = now, 0.0
             self._process = SagaProcess(may_fork=False, health=self._health)
 
-    def close(self) -> None:
-        """End it: it finishes its lap."""
+    def close(self, timeout: float) -> None:
+        """End it: it finishes its lap, in *timeout* seconds at most."""
         if self._process is not None:
-            self._process.close()
+            try:
+                self._process.close(timeout)
+            except TimeoutExpired:
+                logger.error("The saga host did not end within %.0f s: killed", timeout)
+                self._process._process.kill()
         if self._host:
             self._host.stop()
-            self._thread.join(30)
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         assert self._host is not None
@@ -169,12 +191,15 @@ def _worker(plan: Plan, sagas: SagasBeside, may_fork: bool, pulse: Beat) -> Work
             instance_properties=plan.properties,
             isolation=plan.isolation,
             may_fork=may_fork,
+            enough=lambda: worker.is_stopping,
         )
 
     def between() -> None:
         sagas.look_after()
-        # The database is asked by the main thread, so only while nothing runs: it may not answer.
-        if watch is not None and worker.instance is not None and worker.instance.is_idle and watch.is_idle():
+        instance = worker.instance
+        if watch is None or worker.is_stopping or instance is None or not instance.is_idle:
+            return
+        if watch.is_idle(enough=lambda: worker.is_stopping or instance.lease.is_over):
             worker.stop()
 
     worker = Worker(
@@ -196,12 +221,12 @@ class IdleWatch:
     def __init__(self, job_types: Sequence[str]) -> None:
         self.job_types, self._asked_at = job_types, 0.0
 
-    def is_idle(self) -> bool:
-        """Whether no job of these types can be or is being run."""
+    def is_idle(self, enough: Callable[[], bool]) -> bool:
+        """Whether no job of these types can be or is being run; False if there was *enough* before it answers."""
         if time.monotonic() - self._asked_at < IDLE_CHECK_EVERY:
             return False
         self._asked_at = time.monotonic()
-        return _seems_idle(self.job_types)
+        return aside(lambda: _seems_idle(self.job_types), "idle-watch", enough)
 
 
 def _seems_idle(job_types: Sequence[str] | None) -> bool:

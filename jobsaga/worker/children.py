@@ -59,7 +59,7 @@ class ChildProcesses:
 
     ``now`` estimates the database's clock, for the times of reports. ``isolation`` overrides what consumers and
     settings say. ``label`` names the processes. ``may_fork``: this is the worker's own process, and may be
-    forked.
+    forked. ``enough``: do not wait any longer until it can begin, it is to be closed.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class ChildProcesses:
         isolation: str | None = None,
         label: str = "worker",
         may_fork: bool = False,
+        enough: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
     ) -> None:
         if not linux.available():
@@ -89,7 +90,7 @@ class ChildProcesses:
         self._allotment = Allotment(self._nursery, self._monotonic)
         self._ladder = Ladder(self._nursery, self._monotonic, self._hand_back)
         self._memory = MemoryWatch(self._nursery, self._ladder)
-        self._nursery.wait_until_ready()
+        self._nursery.wait_until_ready(enough)
 
     def start(self, start: StartJob) -> None:
         """Give it to a child with the next ``poll``."""

@@ -24,6 +24,10 @@ class ChildrenUnavailable(JobSagaError):
     """Jobs cannot run in processes of their own here. The text says why, and what to do."""
 
 
+class SiteNotLoaded(ChildrenUnavailable):
+    """Not yet: loading the site waits for something, such as a database that does not answer."""
+
+
 class ForkServer:
     """A server process and the socket to it. It loads the site first, and says when it is ready.
 
@@ -82,10 +86,10 @@ class ForkServer:
             yield from_server.decode(data), fds
 
     def close(self, timeout: float = 10) -> None:
-        """Let it end, and with it all its children."""
+        """Let it end, and with it all its children. While it loads the site it has none, and hears nothing."""
         self._socket.close()
         try:
-            self._process.wait(timeout)
+            self._process.wait(timeout if self.ready else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

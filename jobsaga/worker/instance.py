@@ -7,6 +7,7 @@ Threads
   reporter    sends what is said to the sagas
   heartbeat   renews the lease and compares both sides' lists of attempts
   stopping    says, once, that no more jobs shall come
+  and one each for its registration and for its last words, which the main thread waits for (``aside``)
 
 The comparison, both ways: running here but not wanted there is killed; canceled there is asked to end; ended
 here but open there is said again; taken here according to the database but unknown here is reported. So a
@@ -19,7 +20,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Thread
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,7 +38,6 @@ from jobsaga.messages import (
     JobAttemptCanceled,
     LimitKind,
     Message,
-    SetConcurrentJobLimit,
     StartJob,
 )
 from jobsaga.models.workers import InstanceState
@@ -45,6 +45,8 @@ from jobsaga.store.instances import Beat, InstanceStore
 from jobsaga.store.job_logs import with_room
 from jobsaga.store.upkeep import look_after
 from jobsaga.transport.base import SAGA, Transport, instance_endpoint
+from jobsaga.worker.announcement import announcement
+from jobsaga.worker.aside import aside, in_time
 from jobsaga.worker.database_time import DatabaseTime
 from jobsaga.worker.executor import Executor
 from jobsaga.worker.lease import Lease
@@ -56,6 +58,8 @@ logger = logging.getLogger("jobsaga.worker")
 
 SHUTDOWN_REASON = "Job Service Shutdown"
 POLL = 0.5
+#: Seconds for a thread to end that may wait for a database. It is not needed any more.
+LAST_ROUND = 1.0
 
 
 class GiveUp(NamedTuple):
@@ -88,7 +92,7 @@ class Instance:
         self.properties, self.concurrency = dict(properties or {}), concurrency
         self.endpoint = instance_endpoint(self.id)
         self.store = InstanceStore(settings.DATABASE, self.id, settings.HEARTBEAT_TIMEOUT)
-        self.lost = False
+        self.registered = self.lost = False
         self._inbox: deque[StartJob | CancelJobAttempt | GiveUp] = deque()
         self.roster = Roster()
         self._stopping = False
@@ -117,17 +121,25 @@ class Instance:
 
     # One life
 
-    def begin(self) -> None:
-        """Register, and start the threads. The job types are announced as soon as a start can come here."""
+    def begin(self, enough: Callable[[], bool] = lambda: False) -> None:
+        """Register, and start the threads; neither, if there is *enough* before the database answers.
+
+        The job types are announced as soon as a start can come here.
+        """
+        self.registered = aside(self._register, "registration", enough)
+        if self.registered:
+            for part in (self.lease, self.reporter, self.receiver):
+                part.start()
+
+    def _register(self) -> bool:
         asked_at = self.clock.now()
         now = self.store.register(socket.gethostname(), os.getpid(), _version(), self.properties)
         self.time.learn(now, asked_at)
         self.receiver.open()
-        for part in (self.lease, self.reporter, self.receiver):
-            part.start()
+        return True
 
     def _announce(self) -> None:
-        self.transport.send([(SAGA, self._limit(each, LimitKind.CONFIGURED)) for each in self.definitions])
+        self.transport.send(self._announcements(LimitKind.CONFIGURED))
         logger.info("Worker %s is ready for %d job types", self.id, len(self.definitions))
 
     def run_once(self, timeout: float = POLL) -> None:
@@ -143,8 +155,8 @@ class Instance:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing runs, nothing was taken, nothing is left to say."""
-        return self.roster.is_empty and self.reporter.flush(0)
+        """It is registered, nothing runs, nothing was taken, nothing is left to say."""
+        return self.registered and self.roster.is_empty and self.reporter.flush(0)
 
     @property
     def takes_jobs(self) -> bool:
@@ -159,7 +171,10 @@ class Instance:
 
     def _say_that_it_stops(self) -> None:
         """In a thread: the database may be away, and then the main thread has to see the lease end."""
-        _try(lambda: self.store.set_state(InstanceState.STOPPING), "say that it is stopping")
+        try:
+            self.store.set_state(InstanceState.STOPPING)
+        except Exception:
+            logger.exception("This worker could not say that it is stopping")
         connections.close_all()
 
     def cancel_all(self) -> None:
@@ -167,31 +182,40 @@ class Instance:
         for attempt_id in self.executor.running():
             self.executor.cancel(attempt_id, CancelKind.SHUTDOWN, SHUTDOWN_REASON)
 
-    def end(self, timeout: float) -> None:
-        """The last words, and out: at most *timeout* seconds for what is left to say."""
+    def end(self, timeout: float) -> bool:
+        """The last words, and out. *timeout* seconds are for each of them; whether all were said."""
+        self._stopping = True  # what it is told last is given back
         left = self.executor.running() - self.roster.killed
         self.executor.kill_all()
-        self.receiver.close()
-        if not self.lost:
-            self.reporter.say(
-                [self._ended(self.roster.job_of(each), each, CancelKind.SHUTDOWN) for each in left]
-            )
-            _try(self.receiver.receive, "give back what it was told last")
-            self._hand_on()
-            self.reporter.say(self.executor.poll(0))
-            logger.info("Worker %s ends with %d jobs unfinished", self.id, len(left))
-            if not self.reporter.flush(timeout):
-                logger.warning("Not all reports could be sent: the sagas will find the jobs lost")
-            _try(self._leave, "say that it has stopped")
-        self.lease.close()
-        self.reporter.close()
+        said_all = not self.registered or (not self.lost and self._take_leave(left, timeout))
+        for part in (self.receiver, self.lease, self.reporter):
+            part.close(LAST_ROUND)
         self.executor.close()
+        return said_all
 
-    def _leave(self) -> None:
+    def _take_leave(self, left: set[UUID], timeout: float) -> bool:
+        """Give back what does not run here any more, and say so. Where the first does not end, the rest is in vain."""
+        self.reporter.say([self._ended(self.roster.job_of(each), each, CancelKind.SHUTDOWN) for each in left])
+        may_speak = in_time(self._receive_the_last, "give back what it was told last", timeout)
+        self._hand_on()
+        self.reporter.say(self.executor.poll(0))
+        logger.info("Worker %s ends with %d jobs unfinished", self.id, len(left))
+        has_reported = self.reporter.flush(timeout if may_speak else 0)
+        if not has_reported:
+            logger.warning("Not all reports could be sent: the sagas will find the jobs lost")
+        return may_speak and in_time(self._leave, "say that it has stopped", timeout) and has_reported
+
+    def _receive_the_last(self) -> bool:
+        self.receiver.close()
+        self.receiver.receive()
+        return True
+
+    def _leave(self) -> bool:
         self.lease.close()  # a heartbeat after this would be refused, and taken for a lost lease
-        self.transport.send([(SAGA, self._limit(each, LimitKind.STOPPED)) for each in self.definitions])
+        self.transport.send(self._announcements(LimitKind.STOPPED))
         self.transport.drop(self.endpoint)
         self.store.set_state(InstanceState.STOPPED)
+        return True
 
     # What comes in
 
@@ -254,34 +278,17 @@ class Instance:
             job_id=job_id, attempt_id=attempt_id, timestamp=self.time.now(), reason=reason, kind=kind
         )
 
-    def _limit(self, definition: JobConsumerDefinition, kind: LimitKind) -> Message:
-        options = definition.options
-        limit = options.concurrent_job_limit
-        return SetConcurrentJobLimit(
-            job_type=definition.type_name,
-            kind=kind,
-            instance_id=self.id,
-            concurrent_job_limit=min(limit, self.concurrency) if self.concurrency else limit,
-            concurrency_cap=self.concurrency,
-            global_concurrent_job_limit=options.global_concurrent_job_limit,
-            concurrency_per_key=options.concurrency_per_key if options.concurrency_key else None,
-            job_type_properties=options.job_type_properties.to_dict(),
-            instance_properties={**options.instance_properties.to_dict(), **self.properties},
-            message_version=definition.message_version,
-        )
+    def _announcements(self, kind: LimitKind) -> list[tuple[str, Message]]:
+        return [
+            (SAGA, announcement(each, kind, self.id, at_most=self.concurrency, properties=self.properties))
+            for each in self.definitions
+        ]
 
 
 def close_stale_connections() -> None:
     """Between two uses of this thread's connections: drop what is broken."""
     for connection in connections.all(initialized_only=True):
         look_after(connection)
-
-
-def _try(what: Any, purpose: str) -> None:
-    try:
-        what()
-    except Exception:
-        logger.exception("This worker could not %s", purpose)
 
 
 def _version() -> str:

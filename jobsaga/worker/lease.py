@@ -83,11 +83,11 @@ class Lease:
         ago = (self.clock.now() - beat.now).total_seconds()
         return max(asked_at, self.clock.monotonic() - max(0.0, ago))
 
-    def close(self) -> None:
+    def close(self, timeout: float = 5) -> None:
         """Beat no more."""
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         pause = self.interval

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from jobsaga.worker.fork_server import ChildrenUnavailable, ForkServer
+from jobsaga.worker.fork_server import ChildrenUnavailable, ForkServer, SiteNotLoaded
 from jobsaga.worker.handle import ChildHandle, Life
 from jobsaga.worker.running import how_it_ended
 from jobsaga.worker.waker import Waker
@@ -25,7 +25,7 @@ from jobsaga.worker.wire import Exited, Forked, ForkFailed, ServerFailed, Server
 
 log = logging.getLogger("jobsaga.worker")
 
-BIRTH = 60.0
+LOADING, BIRTH = 120.0, 60.0
 TIDY = 10.0
 LEAVE = 5.0
 IDLE = 60.0
@@ -67,12 +67,16 @@ class Nursery:
         self._selector.register(self._waker, selectors.EVENT_READ, self._waker.clear)
         self._selector.register(self._server, selectors.EVENT_READ, self._on_server)
 
-    def wait_until_ready(self) -> None:
-        """Wait until the site is loaded. Raises ChildrenUnavailable with the traceback if it cannot be."""
-        while not (self._server and self._server.ready):
+    def wait_until_ready(self, enough: Callable[[], bool]) -> None:
+        """Wait until the site is loaded, or there is *enough*. Raises ChildrenUnavailable, SiteNotLoaded."""
+        deadline = self._monotonic() + LOADING
+        while not (self._server and self._server.ready) and not enough():
             if self.trouble:
                 self.close()
                 raise ChildrenUnavailable(f"The processes for jobs cannot be made: {self.trouble}")
+            if self._monotonic() > deadline:
+                self.close()
+                raise SiteNotLoaded(f"The fork server has not loaded the site within {LOADING:g} s")
             self.wait(PAUSE)
 
     def wake(self) -> None:
@@ -86,7 +90,8 @@ class Nursery:
             key.data()
         now = self._monotonic()
         if now - self._looked_at > timeout + LATE:
-            self._forgive_silence(now)
+            for child in self.children.values():
+                child.forgive(now)  # it was us who did not listen
         self._looked_at = now
 
     def fork(self, *, shared: bool) -> bool:
@@ -159,7 +164,7 @@ class Nursery:
             self._start_server()
 
     def close(self) -> None:
-        """End the server and all children, wherever they are."""
+        """End the server and all children."""
         for child in self.children.values():
             child.kill()
         if self._server is not None:
@@ -287,11 +292,6 @@ class Nursery:
         elif silence > LATE and child.life is Life.WORKING:
             log.warning("The shared process (pid %s) is silent: new jobs go to another.", child.pid)
             child.be(Life.RETIRING)
-
-    def _forgive_silence(self, now: float) -> None:
-        """It was us who did not listen."""
-        for child in self.children.values():
-            child.forgive(now)
 
     def _fail(self, trouble: str) -> None:
         self.trouble = trouble

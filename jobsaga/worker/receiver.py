@@ -51,13 +51,14 @@ class Receiver:
         """Begin to receive."""
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, timeout: float = 10) -> None:
         """Receive nothing more."""
         self._closing.set()
         self._listener.wake()
         if self._thread.is_alive():
-            self._thread.join(10)
-        self._listener.close()
+            self._thread.join(timeout)
+        if not self._thread.is_alive():
+            self._listener.close()
 
     def open(self) -> None:
         """Call *opened*, once, if messages can come by now. The thread asks again until they can."""

@@ -80,13 +80,13 @@ class Reporter:
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._sending, timeout)
 
-    def close(self) -> None:
+    def close(self, timeout: float = 5) -> None:
         """Stop sending. What was not sent is lost: flush first."""
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         failures = 0

@@ -21,6 +21,7 @@ from jobsaga.transport.base import Transport
 from jobsaga.worker.connections import close_stale_connections
 from jobsaga.worker.database_time import DatabaseTime
 from jobsaga.worker.executor import Executor
+from jobsaga.worker.fork_server import SiteNotLoaded
 from jobsaga.worker.instance import Instance
 
 logger = logging.getLogger("jobsaga.worker")
@@ -54,6 +55,8 @@ class Worker:
         self.properties, self.concurrency, self.grace = properties, concurrency, grace
         self._between, self._pulse = between, pulse
         self._stops = 0
+        #: Whether the last instance told the sagas all there was to say.
+        self.took_leave = True
         self.instance: Instance | None = None
 
     def stop(self) -> None:
@@ -62,6 +65,11 @@ class Worker:
         if self.instance is not None:
             self.instance.executor.wake()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stops > 0
+
     def run(self) -> None:
         """Work until stopped. Raises what the database raises when the first instance registers."""
         again = not self._stops and self._one_life()
@@ -69,15 +77,18 @@ class Worker:
             logger.warning("The worker comes back as a new instance")
             try:
                 again = self._one_life()
-            except Error as error:
+            except (Error, SiteNotLoaded) as error:
                 logger.warning("It cannot yet, tried again in %.0f s: %s", COME_BACK_AFTER, error)
                 close_stale_connections()
                 time.sleep(COME_BACK_AFTER)
 
     def _one_life(self) -> bool:
         """One instance from begin to end; whether another should follow."""
-        database_time = DatabaseTime(self.clock)
+        database_time, self.took_leave = DatabaseTime(self.clock), True
         executor = self.make_executor(database_time)
+        if self.is_stopping:
+            executor.close()
+            return False
         instance = self.instance = Instance(
             executor,
             self.transport,
@@ -97,16 +108,15 @@ class Worker:
                 self._wind_down(instance)
         finally:
             self._pulse(ready=False)
-            instance.end(LAST_REPORTS)
+            self.took_leave = instance.end(LAST_REPORTS)
             self.instance = None
         return instance.lost
 
     def _begin(self, instance: Instance) -> None:
         try:
-            instance.begin()
-        except Error:
-            instance.lost = True  # it never was: there is nobody to take leave of
-            raise
+            instance.begin(enough=lambda: self.is_stopping)
+        finally:
+            instance.lost = not instance.registered  # it never was: there is nothing to wind down
 
     def _wind_down(self, instance: Instance) -> None:
         logger.info("Stopping: no more jobs are taken, %d are running", len(instance.executor.running()))
@@ -124,3 +134,4 @@ class Worker:
         while instance.executor.running() and not instance.lost and not enough():
             instance.run_once(0.1)
             self._pulse(ready=False)
+            self._between()

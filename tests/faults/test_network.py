@@ -127,3 +127,41 @@ def test_a_worker_that_is_stopped_while_its_cable_is_pulled_ends_its_jobs_before
     first, second = ledger.stays(job_id)
     figure("the job of a worker that stops without its database ends after", first.end - cut_at)
     assert first.end < second.begin
+
+
+@pytest.mark.postgresql
+@pytest.mark.mariadb
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_worker_that_is_stopped_while_its_cable_is_pulled_ends(
+    quick: Site, ledger: Ledger, proxy: MakeProxy, figure: Figure, busy: bool
+) -> None:
+    """It cannot take its leave, says so, and ends: nobody has to kill it. So does the saga host beside it."""
+    cable = proxy()
+    cut_off = quick.worker("--grace", "0", **through(cable))
+    wait_for_workers(quick, 1)
+    if busy:
+        job_id = submit_job(Deed("hold_for_ever"))
+        quick.wait_for(lambda: state_of(job_id) == "Started", what="the job to run")
+    cut_at = boottime()
+    cable.open.clear()
+    assert quick.stop(cut_off, 60) == 1
+    figure("a worker that is stopped without its database ends after", boottime() - cut_at)
+    assert cut_off.tree() == set()
+    assert "could not take its leave" in cut_off.log()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("when", ["comes back as a new instance", "It cannot yet"])
+def test_a_worker_that_comes_back_while_its_cable_is_pulled_can_be_stopped(
+    quick: Site, proxy: MakeProxy, when: str
+) -> None:
+    """There is nobody to take leave of. Nor does it wait to see whether all are idle."""
+    cable = proxy()
+    quick.worker("--sagas-only")
+    submit_job(Deed("tick", {"seconds": 1}))
+    cut_off = quick.worker("--jobs-only", "--until-idle", **through(cable))
+    wait_for_workers(quick, 1)
+    cable.open.clear()
+    quick.wait_for(lambda: when in cut_off.log(), 60, "its lease to be over")
+    assert quick.stop(cut_off) == 0
+    assert cut_off.tree() == set()

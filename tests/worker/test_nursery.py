@@ -18,7 +18,7 @@ from jobsaga.messages import CancelKind, JobAttemptCanceled, JobAttemptFaulted
 from jobsaga.worker import allotment, nursery
 from jobsaga.worker import children as children_module
 from jobsaga.worker.children import ChildProcesses
-from jobsaga.worker.fork_server import ChildrenUnavailable
+from jobsaga.worker.fork_server import ChildrenUnavailable, SiteNotLoaded
 from jobsaga.worker.handle import Life
 from tests.processes import ROOT, wait_for
 from tests.worker.driving import Driver
@@ -98,6 +98,23 @@ def test_a_site_that_cannot_be_loaded_is_told_with_its_traceback(settings: Any) 
         ChildrenUnavailable, match=r"(?s)cannot be loaded.*No module named 'tests.no_such_settings'"
     ):
         ChildProcesses(label="test")
+
+
+def test_a_site_that_is_not_loaded_in_time_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for a database that does not answer: a worker that comes back tries again."""
+    settings.SETTINGS_MODULE = "tests.worker.hanging_settings"
+    monkeypatch.setattr(nursery, "LOADING", 0.5)
+    with pytest.raises(SiteNotLoaded, match=r"has not loaded the site within 0\.5 s"):
+        ChildProcesses(label="test")
+
+
+def test_who_shall_stop_does_not_wait_until_the_site_is_loaded(settings: Any) -> None:
+    settings.SETTINGS_MODULE = "tests.worker.hanging_settings"
+    executor = ChildProcesses(label="test", enough=lambda: True)
+    server = executor._nursery._server
+    assert server is not None
+    executor.close()
+    assert not alive(server.pid)
 
 
 def test_settings_without_a_module_are_told(settings: Any) -> None:
