@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from jobsaga import get_job_state, submit_job, submit_jobs
+from jobsaga.management import hosting
 from jobsaga.models import JobSaga
 from tests.faults.conftest import SLACK, Figure, state_of, wait_for_workers
 from tests.faults.ledger import ALIAS, Ledger, boottime, problems
@@ -65,6 +67,31 @@ IGNORING = (
 def test_a_number_that_makes_no_sense_is_refused(option: str, value: str, why: str) -> None:
     with pytest.raises(CommandError, match=rf"{option}: must be a .*{why}"):
         call_command("runjobworker", f"{option}={value}")
+
+
+def test_saga_hosts_that_end_at_once_follow_one_another_more_and_more_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[float] = []
+    now = 1000.0
+
+    class Ended:
+        code = 1
+
+        def __init__(self, **_: object) -> None:
+            begun.append(now)
+
+    monkeypatch.setattr(hosting, "SagaProcess", Ended)
+    monkeypatch.setattr("jobsaga.management.hosting.time.monotonic", lambda: now)
+    beside = hosting.SagasBeside("process")
+    while now < 1100:
+        beside.look_after()
+        now += 0.25
+    assert [int(after - before) for before, after in pairwise(begun)] == [1, 2, 4, 8, 16, 30, 30]
+    for seconds in (30, 100, 0.5):  # the next one lives long enough
+        now += seconds
+        beside.look_after()
+    assert begun[-2:] == [1130, 1230.5]
 
 
 @pytest.mark.sqlite

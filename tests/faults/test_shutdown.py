@@ -91,6 +91,22 @@ def test_a_third_signal_waits_for_nobody(site: Site, ledger: Ledger) -> None:
 
 
 @pytest.mark.sqlite
+def test_while_jobs_have_their_grace_the_saga_host_is_looked_after(site: Site, ledger: Ledger) -> None:
+    """Others may need what it decides: a grace may be long."""
+    stopping = site.worker("--grace", "60")
+    long = submit_job(Deed("tick", {"seconds": 60}))
+    site.wait_for(lambda: ledger.stays(long), what="the job to run")
+    stopping.process.terminate()
+    site.wait_for(lambda: "Stopping" in stopping.log(), what="the worker to stop")
+    host = stopping.find("jobsaga-sagas")
+    assert host is not None
+    os.kill(host, signal.SIGKILL)
+    site.wait_for(lambda: stopping.find("jobsaga-sagas") not in (host, None), what="a new host")
+    assert site.stop(stopping) == 0
+    assert not stopping.tree()
+
+
+@pytest.mark.sqlite
 def test_with_reload_ctrl_c_is_one_signal(site: Site, ledger: Ledger) -> None:
     """The terminal sends it to the supervisor and to its worker. So the job has its grace."""
     keyboard, terminal = os.openpty()
