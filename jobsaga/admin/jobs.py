@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from jobsaga.admin.actions import ReasonForm, Steering, list_action
+from jobsaga.admin.actions import LETTER_ACTIONS, ReasonForm, SettlingLetters, Steering, list_action
 from jobsaga.admin.base import (
     LOOKED_THROUGH,
     NOTHING,
@@ -21,7 +22,9 @@ from jobsaga.admin.base import (
     shortened,
 )
 from jobsaga.admin.mount import live_link, live_pages
+from jobsaga.conf import settings
 from jobsaga.live.actions import ACTIONS
+from jobsaga.live.queries.jobs import with_workers
 from jobsaga.models import DeadLetter, JobAttemptSaga, JobCheckpoint, JobHistory, JobSaga
 from jobsaga.sagas.states import STORED_JOB_STATES
 
@@ -67,13 +70,22 @@ class HistoryInline(ReadOnlyInline):
     show_change_link = False
 
 
+class JobList(ChangeList):
+    """A page of jobs, each with the worker that runs it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """With the workers of all of them in one statement more."""
+        super().get_results(request)
+        self.result_list = with_workers(settings.DATABASE, list(self.result_list))
+
+
 @admin.register(JobSaga)
 class JobAdmin(Steering, ReadOnlyAdmin):
     """The jobs, the newest first: their ids begin with the time."""
 
     list_display = (
-        "id", "job_type", "title", "state", "progress", "retry_attempt", "submitted_at", "finished_at", "duration",
-        "why",
+        "id", "job_type", "title", "state", "progress", "worker", "retry_attempt", "submitted_at", "finished_at",
+        "duration", "why",
     )  # fmt: skip
     actions = tuple(map(list_action, ACTIONS.values()))
     action_form = ReasonForm
@@ -108,6 +120,15 @@ class JobAdmin(Steering, ReadOnlyAdmin):
         return [*live_pages(self.admin_site), *super().get_urls()]
 
     result_text, headers_text, why = pretty("result"), pretty("headers"), shortened("reason")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Ours, which knows the workers."""
+        return JobList
+
+    @admin.display(description="worker", empty_value=NOTHING)
+    def worker(self, job: JobSaga) -> str:
+        """Where the job runs now."""
+        return getattr(job, "worker", "")
 
     @admin.display(description="progress")
     def progress(self, job: JobSaga) -> str:
@@ -184,9 +205,11 @@ class JobHistoryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(SettlingLetters, ReadOnlyAdmin):
     """What could not be handled, and why."""
 
+    actions = LETTER_ACTIONS
+    action_form = ReasonForm
     list_display = ("at", "endpoint", "why", "job_id")
     search_ids = ("job_id",)
     search_help_text = "The whole id of a job"

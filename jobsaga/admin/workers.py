@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import localize
+from django.utils.timezone import localtime
 
-from jobsaga.admin.base import JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
+from jobsaga.admin.actions import TYPE_ACTIONS, LimitsForm, SteeringTypes
+from jobsaga.admin.base import NOTHING, JobTypeFilter, ReadOnlyAdmin, ReadOnlyInline, pretty, shortened
 from jobsaga.models import (
     EventOutbox,
     JobInstance,
@@ -16,6 +21,14 @@ from jobsaga.models import (
     RemoteRequest,
     TransportMessage,
 )
+
+
+def _said(word: str, at: datetime | None, by: str, why: str) -> str:
+    """A time, who, and the reason; empty without a time."""
+    if at is None:
+        return ""
+    said = f"{word} {localize(localtime(at))}" + (f" by {by}" if by else "")
+    return f"{said}: {why}" if why else said
 
 
 class TypeInline(ReadOnlyInline):
@@ -29,19 +42,37 @@ class TypeInline(ReadOnlyInline):
 
 
 @admin.register(JobTypeSaga)
-class JobTypeAdmin(ReadOnlyAdmin):
-    """The job types that a worker has announced."""
+class JobTypeAdmin(SteeringTypes, ReadOnlyAdmin):
+    """The job types that a worker has announced; whether they are paused or have other limits for a while."""
 
-    list_display = ("name", "state", "concurrent_job_limit", "global_concurrent_job_limit")
+    list_display = (
+        "name", "state", "concurrent_job_limit", "global_concurrent_job_limit", "paused", "other_limits"
+    )  # fmt: skip
+    actions = TYPE_ACTIONS
+    action_form = LimitsForm
     list_filter = ("state",)
     ordering = ("name",)
     search_ids = ("id",)
     search_texts = ("name",)
     search_help_text = "The whole name of a job type"
     fields = (
-        "id", "name", "state", "concurrent_job_limit", "global_concurrent_job_limit", "properties_text"
+        "id", "name", "state", "concurrent_job_limit", "global_concurrent_job_limit", "paused", "other_limits",
+        "properties_text",
     )  # fmt: skip
     properties_text = pretty("properties")
+
+    @admin.display(description="paused", empty_value=NOTHING)
+    def paused(self, job_type: JobTypeSaga) -> str:
+        """Since when, by whom and why."""
+        return _said("since", job_type.paused_at, job_type.paused_by, job_type.pause_reason)
+
+    @admin.display(description="other limits", empty_value=NOTHING)
+    def other_limits(self, job_type: JobTypeSaga) -> str:
+        """Which, until when, by whom and why."""
+        limits = ((job_type.override_job_limit, "per worker"), (job_type.override_global_limit, "in all"))
+        named = ", ".join(f"{limit} {what}" for limit, what in limits if limit is not None)
+        said = _said("until", job_type.due_at, job_type.override_by, job_type.override_reason)
+        return f"{named} {said}" if named else ""
 
 
 @admin.register(JobTypeHistory)

@@ -54,13 +54,15 @@ def settle(request: HttpRequest, letter_id: int, verb: str) -> HttpResponseBase:
         raise Http404(f"There is no action {verb}.")
     if not access.may(request, PERMISSIONS[verb]):
         raise PermissionDenied
-    level, text = _settle(letter_id, verb, access.name_of(request), access.reason_of(request))
+    level, text = settle_one(letter_id, verb, access.name_of(request), access.reason_of(request))
     tell(request, level, text)
     return back(request, shell.go(request, "letters"))
 
 
-def _settle(letter_id: int, verb: str, by: str, reason: str) -> tuple[str, str]:
-    """In one transaction: the letter goes, and with a replay its message is on its way again."""
+def settle_one(letter_id: int, verb: str, by: str, reason: str) -> tuple[str, str]:
+    """In one transaction: the letter goes, and with a replay its message is on its way again. What came of it, with
+    its level.
+    """
     alias = settings.DATABASE
     with begin(alias):
         rows = scope.of_jobs(DeadLetter.objects.using(alias), alias).filter(pk=letter_id)

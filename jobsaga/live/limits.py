@@ -47,7 +47,7 @@ def steer(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
         raise PermissionDenied
     asked = Asked(access.name_of(request), access.reason_of(request))
     try:
-        _ask(request, name, verb, asked)
+        ask(request, name, verb, asked)
     except (UnknownJobType, InvalidMessage) as error:
         tell(request, "warning", _("Nothing was done: %(why)s") % {"why": error})
     else:
@@ -55,7 +55,8 @@ def steer(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
     return back(request, shell.go(request, "type", name))
 
 
-def _ask(request: HttpRequest, name: str, verb: str, asked: Asked) -> None:
+def ask(request: HttpRequest, name: str, verb: str, asked: Asked) -> None:
+    """Ask it of the saga hosts; other limits are what was typed. Raises UnknownJobType, InvalidMessage."""
     if verb == "pause":
         pause_job_type(name, asked.reason, by=asked.by)
     elif verb == "resume":
