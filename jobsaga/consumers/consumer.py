@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -86,8 +87,22 @@ def job_consumer(
     job_options = JobOptions(**options)
 
     def register(function: Function) -> Function:
+        _check_function(function, message_type, job_options)
         factory = partial(FunctionConsumer, function)
         consumers.register(Candidate(function, factory, function, job_options, lambda: message_type, title))
         return function
 
     return register
+
+
+def _check_function(function: object, message_type: type | None, options: JobOptions) -> None:
+    """Raise InvalidOptions for what could not be called as a job, or has nothing that its job type is named after."""
+    if isinstance(function, type):
+        message = message_type.__name__ if message_type else None
+        raise InvalidOptions(
+            f"@job_consumer is for functions: derive {full_name(function)} from JobConsumer[{message}] instead."
+        )
+    if not inspect.isroutine(function):
+        raise InvalidOptions(f"@job_consumer stands above a function, not {function!r}.")
+    if function.__name__ == "<lambda>" and message_type is None and options.job_type_name is None:
+        raise InvalidOptions("A lambda has no name for its jobs: write a def, or give it a job_type_name.")

@@ -48,6 +48,11 @@ class RecurringDeclaration:
         where it takes no message. Raises InvalidConsumer.
         """
         message_type = self.definition().message_type
+        if self.message is not None and type(self.message) is not message_type:
+            raise InvalidConsumer(
+                f"@recurring has a message of {full_name(type(self.message))}, but {full_name(self.source)} takes "
+                f"{full_name(message_type) if message_type else 'no message'}."
+            )
         if self.message is not None or message_type is None:
             return self.source if self.message is None else self.message
         try:

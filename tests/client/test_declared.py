@@ -206,6 +206,22 @@ class TestWhatIsWrongWithADeclaration:
         ((_, error),) = declaration_problems()
         assert "needs message=" in str(error)
 
+    def test_a_message_of_another_consumer(self) -> None:
+        """It was added by one sync, canceled by the next and resumed by the third, as a job of the other type."""
+        job_consumer(Mail, job_type_name="mail")(lambda context: None)
+        declare(message=Mail("ada@example.org"))
+        ((_, error),) = declaration_problems()
+        assert "takes" in str(error)
+        assert actions() == [("refuse", "default")]
+
+    def test_a_message_for_a_consumer_without_one(self) -> None:
+        @recurring("0 0 6 * * *", message=Clean())
+        @job_consumer(job_type_name="tidy")
+        def tidy(context: Any) -> None: ...
+
+        ((_, error),) = declaration_problems()
+        assert "takes no message" in str(error)
+
     def test_something_that_is_no_consumer(self) -> None:
         @recurring("0 0 6 * * *")
         def nothing(context: Any) -> None: ...

@@ -141,6 +141,27 @@ def test_the_decorator_wants_its_parentheses() -> None:
         job_consumer(SendReport, concurrent_job_limit=0)
 
 
+def test_the_decorator_stands_above_functions() -> None:
+    class ConvertVideoConsumer:
+        def run(self, context: Any) -> None: ...
+
+    with pytest.raises(
+        InvalidOptions, match=r"derive .*ConvertVideoConsumer from JobConsumer\[ConvertVideo\]"
+    ):
+        job_consumer(ConvertVideo)(ConvertVideoConsumer)
+    with pytest.raises(InvalidOptions, match=r"above a function, not functools\.partial"):
+        job_consumer(ConvertVideo)(functools.partial(print, "converts"))
+    assert consumers.all() == []
+
+
+def test_a_function_without_a_name_needs_one_for_its_jobs() -> None:
+    with pytest.raises(InvalidOptions, match="give it a job_type_name"):
+        job_consumer()(lambda context: None)
+    job_consumer(ConvertVideo)(lambda context: None)
+    job_consumer(job_type_name="tidy up")(lambda context: None)
+    assert [each.type_name for each in consumers.all()] == ["jobsapp.ConvertVideo", "tidy up"]
+
+
 # -- which message a class takes
 
 
