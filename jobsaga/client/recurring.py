@@ -34,6 +34,7 @@ from jobsaga.sagas.states import JobStates
 from jobsaga.schedule import Builder, as_cron, check_time_zone, next_after
 
 NAME_LENGTH = 200
+OUT_OF_RANGE = "is out of range: it must be in one of the years from 1 to 9999"
 #: What a recurrence keeps when it goes on as it was.
 _KEPT = (
     "job_type", "message", "message_version", "properties", "headers", "priority", "concurrency_key", "title",
@@ -58,10 +59,9 @@ def schedule_job(
 
     Raises UnknownJobType, InvalidMessage; JobHasStarted for the id of a job that does not wait for its time.
     """
-    start_at = site().now() + when if isinstance(when, timedelta) else _aware(when, "when")
     command = SubmitJob(
         job_id=uuid7() if job_id is None else checked_id(job_id),
-        start_at=start_at,
+        start_at=_start(when),
         actor=checked_text(submitted_by, "submitted_by"),
         **job_fields(message, fields, properties, priority),
     )
@@ -214,9 +214,23 @@ def _tell(job_type: Any, name: str, command: Any, reason: str, by: str) -> JobSt
         raise RecurringJobNotFound(job_id, known, name) from None
 
 
+def _start(when: datetime | timedelta) -> datetime:
+    if isinstance(when, datetime):
+        return _aware(when, "when")
+    if not isinstance(when, timedelta):
+        raise InvalidMessage("when", f"must be a datetime or a timedelta, not {when!r}")
+    try:
+        return site().now() + when
+    except OverflowError:
+        raise InvalidMessage("when", f"{OUT_OF_RANGE}, not {when!r} from now") from None
+
+
 def _aware(value: datetime, where: str) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidMessage(where, f"must be a datetime, not {value!r}")
     if value.utcoffset() is None:
         raise InvalidMessage(where, f"has no time zone ({value!r}): use django.utils.timezone, or tzinfo=UTC")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidMessage(where, f"{OUT_OF_RANGE}, not {value!r}") from None

@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -69,7 +69,7 @@ def json_schema(message_type: type | None) -> dict[str, Any]:
     if _is_pydantic(message_type):
         schema: dict[str, Any] = _adapter(message_type).json_schema()
         return schema
-    return msgspec.json.schema(message_type)
+    return msgspec.json.schema(message_type, schema_hook=_no_schema)
 
 
 def type_problem(message_type: type | None) -> str | None:
@@ -123,6 +123,11 @@ def _simplify(value: Any) -> Any:
     if _is_pydantic(cls):
         return _adapter(cls).dump_python(value, mode="json", by_alias=True, warnings=False)
     return foreign(value)
+
+
+def _no_schema(cls: Any) -> NoReturn:
+    """For msgspec, which would not say which class it has no schema for."""
+    raise TypeError(f"it is a {type_name(cls) if isinstance(cls, type) else cls}, which JSON cannot hold")
 
 
 def _told(text: str, where: str) -> InvalidMessage:

@@ -110,9 +110,13 @@ def test_it_can_be_canceled_or_run_while_it_waits(world: Site) -> None:
     ("when", "problem"),
     [
         (datetime(2026, 1, 1), "has no time zone"),
-        ("tomorrow", "must be a datetime"),
-        (None, "must be a datetime"),
-        (3600, "must be a datetime"),
+        ("tomorrow", "must be a datetime or a timedelta"),
+        (None, "must be a datetime or a timedelta"),
+        (3600, "must be a datetime or a timedelta"),
+        (timedelta(days=4_000_000), "out of range"),
+        (-timedelta(days=4_000_000), "out of range"),
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))), "out of range"),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=5))), "out of range"),
     ],
 )
 def test_a_time_that_is_none_is_refused(world: Site, when: Any, problem: str) -> None:

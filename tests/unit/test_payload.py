@@ -340,6 +340,7 @@ def test_unsupported_message_types_say_why() -> None:
     assert "a message is a dataclass" in str(type_problem(Plain))
     assert "a message is a dataclass" in str(type_problem(dict))
     assert "has a field that cannot be stored" in str(type_problem(HoldsPlain))
+    assert f"it is a {__name__}.Plain, which JSON cannot hold" in str(type_problem(HoldsPlain))
     assert "NoSuchName" in str(type_problem(HoldsNothingKnown))
     assert "more than one dataclass" in str(type_problem(HoldsUnion))
 
