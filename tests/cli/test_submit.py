@@ -100,7 +100,7 @@ def test_what_is_refused(jobsaga: Jobsaga, arguments: list[str], text: str) -> N
         ([TYPE, MESSAGE, "--id", "12"], "must be a UUID, not '12'"),
         ([TYPE, MESSAGE, "--priority", "high"], "--priority"),
         ([TYPE, MESSAGE, "--timeout", "3"], "--timeout goes with --wait"),
-        ([TYPE, MESSAGE, "--wait", "--timeout", "-3"], "--timeout"),
+        ([TYPE, MESSAGE, "--wait", "--timeout", "-3"], "--timeout: must be a number of seconds from 0 on"),
     ],
     ids=["nothing", "no JSON", "no object", "no pair", "no id", "no number", "nothing to time", "past"],
 )

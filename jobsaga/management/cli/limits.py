@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -32,9 +32,12 @@ HISTORY_LINES = 50
 
 
 def duration(text: str) -> timedelta:
-    """``90``, ``90s``, ``30m``, ``2h`` or ``1d``."""
+    """``90``, ``90s``, ``30m``, ``2h`` or ``1d``. Raises ArgumentTypeError."""
     number, unit = (text[:-1], text[-1:]) if text[-1:] in UNITS else (text, "s")
-    return timedelta(seconds=float(number) * UNITS[unit])
+    try:
+        return timedelta(seconds=float(number) * UNITS[unit])
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"must be a time like 90s, 30m, 2h or 1d, not {text!r}") from None
 
 
 def add_type_actions(parser: ArgumentParser) -> None:

@@ -28,8 +28,9 @@ class Output:
         self.stdout, self.stderr, self.style, self.as_json = stdout, stderr, style, as_json
 
     def line(self, text: str = "") -> None:
-        """One line of the answer."""
-        self.stdout.write(text)
+        """One line of the answer. Letters that a terminal of another encoding has not are spelled out."""
+        encoding = self.stdout.encoding or "utf-8"
+        self.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def remark(self, text: str) -> None:
         """What is not part of the answer: a script that reads the answer does not see it."""

@@ -7,8 +7,9 @@ finalized, or JOBSAGA removes what has completed) has left its end in its histor
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
@@ -87,11 +88,12 @@ def last_state(job_id: UUID) -> JobStates:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds. Raises ValueError."""
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ValueError(text)
-    return number
+    """A number of seconds. Raises ArgumentTypeError."""
+    with suppress(ValueError):
+        number = float(text)
+        if 0 <= number < float("inf"):
+            return number
+    raise ArgumentTypeError(f"must be a number of seconds from 0 on, not {text!r}")
 
 
 WATCH = Verb(
