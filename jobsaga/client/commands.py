@@ -147,8 +147,6 @@ def job_fields(
 ) -> dict[str, Any]:
     """What every submission says of its job, checked at the door."""
     definition, content = _content(message, fields)
-    if not isinstance(properties, Mapping | None):
-        raise InvalidMessage("properties", f"must be a dict, not {properties!r}")
     known = Properties(properties or {}).to_dict()
     check_json(known, "properties", max_bytes=settings.MAX_MESSAGE_BYTES)
     if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > 2**31 - 1:
@@ -173,8 +171,6 @@ def _content(message: Any, fields: Mapping[str, Any] | None) -> tuple[JobConsume
     if fields is not None:
         raise InvalidMessage("fields", "are for a job type given by name; a message object has its own")
     definition = consumers.for_message(message)
-    if definition.message_type and isinstance(message, type):
-        raise InvalidMessage("message", f"is the class {message.__name__}: submit an object of it")
     return definition, encode(message if definition.message_type else None, max_bytes=limit)
 
 
