@@ -28,6 +28,8 @@ def encode(message: object, *, max_bytes: int = MAX_MESSAGE_BYTES) -> dict[str, 
     """
     if message is None:
         return {}
+    if isinstance(message, type):
+        raise InvalidMessage("message", f"is the class {message.__name__}; a message is an object of it")
     plain = encode_value(message, "message", max_bytes=max_bytes)
     if not isinstance(plain, dict):
         raise InvalidMessage("message", f"is a {type_name(type(message))}; {_SUPPORTED}")

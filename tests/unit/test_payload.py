@@ -336,6 +336,11 @@ def test_supported_message_types(supported: type | None) -> None:
     assert type_problem(supported) is None
 
 
+def test_a_class_in_the_place_of_its_object() -> None:
+    with pytest.raises(InvalidMessage, match="is the class Track; a message is an object of it"):
+        encode(Track)
+
+
 def test_unsupported_message_types_say_why() -> None:
     assert "a message is a dataclass" in str(type_problem(Plain))
     assert "a message is a dataclass" in str(type_problem(dict))
