@@ -21,7 +21,9 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from threading import Thread
+from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -58,8 +60,8 @@ logger = logging.getLogger("jobsaga.worker")
 
 SHUTDOWN_REASON = "Job Service Shutdown"
 POLL = 0.5
-#: Seconds for a thread to end that may wait for a database. It is not needed any more.
-LAST_ROUND = 1.0
+#: Seconds for its last word, whatever the others took; and for a thread to end that is not needed any more.
+LEAVING, LAST_ROUND = 3.0, 1.0
 
 
 class GiveUp(NamedTuple):
@@ -92,10 +94,9 @@ class Instance:
         self.properties, self.concurrency = dict(properties or {}), concurrency
         self.endpoint = instance_endpoint(self.id)
         self.store = InstanceStore(settings.DATABASE, self.id, settings.HEARTBEAT_TIMEOUT)
-        self.registered = self.lost = False
+        self.registered = self.lost = self._stopping = False
         self._inbox: deque[StartJob | CancelJobAttempt | GiveUp] = deque()
         self.roster = Roster()
-        self._stopping = False
         self.reporter = Reporter(transport, after=close_stale_connections)
         self.receiver = Receiver(
             transport,
@@ -183,27 +184,28 @@ class Instance:
             self.executor.cancel(attempt_id, CancelKind.SHUTDOWN, SHUTDOWN_REASON)
 
     def end(self, timeout: float) -> bool:
-        """The last words, and out. *timeout* seconds are for each of them; whether all were said."""
+        """The last words, and out: *timeout* seconds for them, and a few to take leave. Whether all were said."""
         self._stopping = True  # what it is told last is given back
         left = self.executor.running() - self.roster.killed
         self.executor.kill_all()
-        said_all = not self.registered or (not self.lost and self._take_leave(left, timeout))
+        said_all = not self.registered or (not self.lost and self._say_last_words(left, timeout))
         for part in (self.receiver, self.lease, self.reporter):
             part.close(LAST_ROUND)
         self.executor.close()
         return said_all
 
-    def _take_leave(self, left: set[UUID], timeout: float) -> bool:
-        """Give back what does not run here any more, and say so. Where the first does not end, the rest is in vain."""
+    def _say_last_words(self, left: set[UUID], timeout: float) -> bool:
+        end = monotonic() + timeout
         self.reporter.say([self._ended(self.roster.job_of(each), each, CancelKind.SHUTDOWN) for each in left])
-        may_speak = in_time(self._receive_the_last, "give back what it was told last", timeout)
+        in_time(self._receive_the_last, "give back what it was told last", timeout)
         self._hand_on()
         self.reporter.say(self.executor.poll(0))
         logger.info("Worker %s ends with %d jobs unfinished", self.id, len(left))
-        has_reported = self.reporter.flush(timeout if may_speak else 0)
+        has_reported = self.reporter.flush(max(0.0, end - monotonic()))
         if not has_reported:
             logger.warning("Not all reports could be sent: the sagas will find the jobs lost")
-        return may_speak and in_time(self._leave, "say that it has stopped", timeout) and has_reported
+        has_left = in_time(self._leave, "say that it has stopped", max(LEAVING, end - monotonic()))
+        return has_left and has_reported
 
     def _receive_the_last(self) -> bool:
         self.receiver.close()
@@ -292,8 +294,6 @@ def close_stale_connections() -> None:
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("jobsaga")
     except PackageNotFoundError:

@@ -12,8 +12,10 @@ import pytest
 from jobsaga import get_job_state, submit_job
 from jobsaga.models import JobInstance, JobSaga
 from jobsaga.models.workers import InstanceState
+from tests import brokers
 from tests.faults.conftest import SLACK, Figure, attempts_of, state_of, wait_for_workers, walking
 from tests.faults.ledger import ALIAS, Ledger, boottime, problems
+from tests.faults.test_database import database_away
 from tests.jobsapp.jobs.faults import Deed, ThreadDeed
 from tests.processes import Site
 
@@ -88,6 +90,22 @@ def test_a_third_signal_waits_for_nobody(site: Site, ledger: Ledger) -> None:
     assert boottime() - asked_at < 2 * SLACK
     assert [each.outcome for each in attempts_of(deaf)] == ["HandedOver"]
     assert state_of(deaf) == "WaitingForSlot"
+
+
+@pytest.mark.postgresql
+@pytest.mark.skipif(brokers.IS_CHOSEN, reason="what a worker says does not wait for the database there")
+def test_a_worker_that_stops_while_its_database_is_away_for_a_moment_hands_its_jobs_over(
+    site: Site, ledger: Ledger
+) -> None:
+    stopping = site.worker("--grace", "0")
+    job_id = submit_job(Deed("tick", {"seconds": 60}))
+    site.wait_for(lambda: state_of(job_id) == "Started", what="the job to run")
+    with database_away():
+        stopping.process.terminate()
+        site.wait_for(lambda: "jobs unfinished" in stopping.log(), what="the worker to say its last words")
+    assert stopping.process.wait(30) == 0
+    assert [each.outcome for each in attempts_of(job_id)] == ["HandedOver"]
+    assert JobInstance.objects.using(ALIAS).get().state == InstanceState.STOPPED
 
 
 @pytest.mark.sqlite
