@@ -29,7 +29,7 @@ from jobsaga.engine.order import overtaken
 from jobsaga.engine.strategies import Strategies
 from jobsaga.engine.turn import Turn
 from jobsaga.ids import uuid7
-from jobsaga.messages import AttemptStatus, JobAttemptStatus, JobEvent, Message, decode, encode
+from jobsaga.messages import SAGA_MESSAGES, AttemptStatus, JobAttemptStatus, JobEvent, Message, decode, encode
 from jobsaga.store.base import Retention, Store, Transaction
 from jobsaga.transport.base import SAGA, Delivery, Transport, instance_endpoint
 
@@ -146,9 +146,8 @@ class Engine:
         options = self.options
         retention = Retention(options.job_retention, options.history_retention, options.log_retention)
         with self.store.transaction() as tx:
-            now = tx.now()
-            self.transport.tidy(now, limit)
-            return tx.prune(now, limit, retention)
+            self.transport.tidy(tx.now(), limit)
+            return tx.prune(tx.now(), limit, retention)
 
     # One lap
 
@@ -221,7 +220,8 @@ class Engine:
                 if getattr(message, "job_id", None) not in turn.busy:
                     turn.hear(message)
             allocation = self._allocate(tx, turn, fill)
-            turn.outgoing += [(SAGA, message) for message in allocation.unheard]
+            # The end of an override is no message: the next sweep finds it again.
+            turn.outgoing += [(SAGA, each) for each in allocation.unheard if isinstance(each, SAGA_MESSAGES)]
             failing = {each.body for each in turn.changes.dead}
             turn.forget_dead(self._failing)
             tx.write(turn.finish())

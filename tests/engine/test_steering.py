@@ -70,6 +70,16 @@ class TestOverride:
         assert [start.job_id for start in worker.receive()] == ids[:1]
         assert kinds(world) == [("OverrideJobLimit", ""), ("JobLimitOverrideElapsed", "")]
 
+    @pytest.mark.parametrize("world", WITH_ROW_LOCKS, indirect=True)
+    def test_an_override_that_is_over_while_another_host_has_the_type(self, world: World) -> None:
+        world.worker()
+        world.say(OverrideJobLimit(job_type=TYPE, concurrent_job_limit=0, duration=5))
+        with world.hold_job_type():
+            world.pass_time(6)
+        world.pass_time(1)
+        assert world.dead() == []
+        assert kinds(world)[-1] == ("JobLimitOverrideElapsed", "")
+
     def test_q28_no_moment_longer_though_no_sweep_has_come(self, world: World) -> None:
         """A slot is released in the very moment: it is not handed on by the limit that held until then."""
         worker = world.worker(limit=1)
