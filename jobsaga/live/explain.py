@@ -1,12 +1,13 @@
 """Why a job waits, and whether it may be stuck: every rule that holds, the one to act on first.
 
-``explain`` is a pure function of a job and what is known around it, so the page, the API and the tests say the
-same. A reason names what is so, since when, and what to do.
+``explain`` is a pure function of a job and what is known around it. The lists ask it, for no statement more per job; a
+job's own page and the API have ``explain_job``, which asks more and says more. The codes are the same: a list may say
+less, and never something else. A reason names what is so, since when, and what to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -24,6 +25,7 @@ ORDER = {"error": 0, "warning": 1, "info": 2, "ok": 3}
 #: A saga host looks every second: what lies longer, nobody looks at.
 LATE = timedelta(seconds=10)
 START_WORKER = "manage.py runjobworker"
+START_SAGAS = f"{START_WORKER}, or with --sagas-only"
 ONE_FREE = gettext_noop("It starts when one is free.")
 #: Silent for so many of its usual pauses, and at least so long: it may be stuck.
 STALLED_PAUSES, STALLED_AFTER = 5, timedelta(seconds=60)
@@ -49,6 +51,17 @@ class Around:
     now: datetime
     #: Live workers that run the type, what they can run at once by all limits, and how many more now.
     workers: int = 0
+    #: Whether all of them are drained; the newest version of a message that one of them reads.
+    drained: bool = False
+    newest_version: int | None = None
+    #: When something last happened by which there may be room: a worker came, or was given a job.
+    moved: datetime | None = None
+    #: The limit of each concurrency key, and the keys at it; whether the job stands for all that wait, of any key.
+    per_key: int | None = None
+    full_keys: Collection[str] = ()
+    of_any_key: bool = False
+    #: Whether a distribution strategy of the site's own has a word: it may decline.
+    strategy: bool = False
     capacity: int = 0
     room: int = 0
     global_limit: int | None = None
@@ -101,29 +114,55 @@ def _waiting(job: Any, around: Around) -> Iterator[Reason]:
             "old-attempt", "info", _("Its last attempt may still run"),
             _("It starts again when that worker says the attempt has ended, or its lease is over."), since,
         )  # fmt: skip
-    if not around.workers:
+    elif not around.workers:
         yield Reason(
             "no-worker", "error", _("No live worker runs %(type)s") % {"type": job.job_type},
             "" if around.registered else _("Nor is a consumer of that name registered here."), since, START_WORKER,
         )  # fmt: skip
+    elif around.newest_version is not None and around.newest_version < job.message_version:
+        title = _("Its workers are of an older release and cannot read its message")
+        yield Reason("too-old", "error", title, "", since, START_WORKER)
     elif around.paused_at is not None:
         said = {"type": job.job_type, "who": around.paused_by}
         title = _("%(type)s is paused by %(who)s") if around.paused_by else _("%(type)s is paused")
         yield Reason("paused", "warning", title % said, around.pause_reason, around.paused_at)
+    elif around.drained:
+        title = _("All its live workers are drained, and take no more jobs")
+        yield Reason("drained", "warning", title, since=since)
+    elif full := _full_key(job, around):
+        yield full
     elif around.room <= 0:
         yield _no_room(job, around)
-    elif job.slot is None and not around.ahead:
-        waited = since is not None and since < around.now - LATE
-        yield (
-            _nobody_looks(_("A slot is free and was not given to it."), since)
-            if waited
-            else Reason("about-to-start", "ok", _("A slot is free: it is about to start"), since=since)
-        )
+    elif not around.ahead:
+        yield _room(around, since)
     if around.ahead:
         line = ngettext(
             "1 job of its type starts before it", "%(count)s jobs of its type start before it", around.ahead
         )
         yield Reason("in-line", "info", line % {"count": number(around.ahead)})
+
+
+def _full_key(job: Any, around: Around) -> Reason | None:
+    if job.concurrency_key and job.concurrency_key in around.full_keys:
+        title = _('Key "%(key)s" is at its limit of %(limit)s')
+        return Reason("key", "info", title % {"key": job.concurrency_key, "limit": around.per_key},
+                      since=job.queued_at)  # fmt: skip
+    if around.of_any_key and around.full_keys and around.room > 0:
+        return Reason(
+            "key", "info", _("There are keys at their limit of %(limit)s") % {"limit": around.per_key}
+        )
+    return None
+
+
+def _room(around: Around, since: datetime | None) -> Reason:
+    quiet = max(filter(None, (since, around.moved)), default=None)
+    if quiet is None or quiet >= around.now - LATE:
+        return Reason("about-to-start", "ok", _("A slot is free: it is about to start"), since=since)
+    title = _("A slot is free, and was not given to it")
+    if around.strategy:
+        detail = _("A distribution strategy declines it, or no saga host works.")
+        return Reason("not-given", "warning", title, detail, quiet)
+    return Reason("not-given", "error", title, _("No saga host seems to work."), quiet, START_SAGAS)
 
 
 def _no_room(job: Any, around: Around) -> Reason:
@@ -135,14 +174,16 @@ def _no_room(job: Any, around: Around) -> Reason:
         title = _("%(held)s of %(limit)s slots are taken, on all workers together")
         said = {"held": around.held, "limit": around.global_limit}
         return Reason("global-limit", "info", title % said, more, job.queued_at)
-    if around.capacity == 1:
+    if around.capacity == 0:
+        title = _("Its workers may run none of its type")
+    elif around.capacity == 1:
         title = _("The slot of its worker is taken")
     elif around.workers == 1:
         title = _("All %(slots)s slots of its worker are taken")
     else:
         title = _("All %(slots)s slots of its %(workers)s workers are taken")
     said = {"slots": around.capacity, "workers": around.workers}
-    return Reason("no-slot", "info", title % said, more, job.queued_at)
+    return Reason("slots", "info", title % said, more, job.queued_at)
 
 
 def _starting(job: Any, around: Around) -> Iterator[Reason]:
@@ -153,7 +194,7 @@ def _starting(job: Any, around: Around) -> Iterator[Reason]:
         said = {"worker": around.worker or _("its worker"), "when": ago(sent, around.now)}
         detail = _("The worker has not taken it yet; after 15 s it goes to another.") if late else ""
         title = _("Sent to %(worker)s %(when)s") % said
-        yield Reason("sent", "warning" if late else "info", title, detail, sent)
+        yield Reason("starting", "warning" if late else "info", title, detail, sent)
 
 
 def _running(job: Any, around: Around) -> Iterator[Reason]:
@@ -214,7 +255,7 @@ def _canceling(job: Any, around: Around) -> Iterator[Reason]:
         _("It is ended by force %(when)s.") % {"when": ago(job.due_at, around.now)} if job.due_at else ""
     )
     yield Reason(
-        "cancel-asked", "warning", title, " ".join(filter(None, (job.cancel_reason, by_when))),
+        "canceling", "warning", title, " ".join(filter(None, (job.cancel_reason, by_when))),
         job.cancel_requested_at,
     )  # fmt: skip
 
@@ -237,8 +278,7 @@ def _canceled(job: Any, around: Around) -> Iterator[Reason]:
 
 def _nobody_looks(what: str, since: datetime | None) -> Reason:
     return Reason(
-        "saga-host-silent", "error", _("No saga host seems to work"), what, since,
-        f"{START_WORKER}, or with --sagas-only",
+        "no-saga-host", "error", _("No saga host seems to work"), what, since, START_SAGAS
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ EVENTS = 200
 ATTEMPTS = 50
 RECENT = 20
 #: What someone may want to look at, though it mends itself.
-WARNINGS = {"paused", "retry", "retry-lost", "canceling", "drained", "worker-silent", "too-old"}
+WARNINGS = {"paused", "retry", "retry-lost", "canceling", "drained", "worker-silent", "too-old", "not-given"}
 
 
 @dataclass

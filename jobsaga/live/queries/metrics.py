@@ -47,7 +47,7 @@ def read(alias: str, now: datetime) -> Metrics:
     dead, overdue = health.dead_letters(alias), health.overdue(alias, now - LATE)
     return Metrics(
         now=now,
-        types=types.read(alias, now),
+        types=types.read(alias, now, keys=False),
         jobs=_running(alias) | _due(alias),
         workers=workers,
         drained=drained,

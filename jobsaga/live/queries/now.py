@@ -102,7 +102,7 @@ def why(line: types.TypeLine, known: types.Types) -> Reason:
     first = JobSaga(
         job_type=line.name, state=JobStates.WAITING_FOR_SLOT.value, queued_at=line.oldest or known.now
     )
-    return explain(first, known.around(line.name))[0]
+    return explain(first, known.around(line.name, of_any_key=True))[0]
 
 
 def throughput(alias: str, now: datetime) -> tuple[list[Minute], datetime | None]:
@@ -156,7 +156,7 @@ def _jobs(running: list[JobSaga], known: types.Types) -> list[Alarm]:
         alarms += [
             Alarm(reason, job=job)
             for reason in explain(job, around)
-            if reason.severity in ("warning", "error") and reason.code != "cancel-asked"
+            if reason.severity in ("warning", "error") and reason.code != "canceling"
         ]
     return alarms
 

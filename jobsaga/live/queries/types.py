@@ -10,7 +10,9 @@ from uuid import UUID
 
 from django.db.models import Count, Min
 
+from jobsaga.conf import settings
 from jobsaga.consumers import consumers
+from jobsaga.engine.strategies import DEFAULT, PROPERTY
 from jobsaga.ids import job_type_id
 from jobsaga.live import scope
 from jobsaga.live.explain import Around
@@ -18,6 +20,7 @@ from jobsaga.live.queries.pace import Pace
 from jobsaga.live.queries.rows import light, named
 from jobsaga.models import JobAttemptSaga, JobTypeInstance, JobTypeSaga
 from jobsaga.models.workers import InstanceState
+from jobsaga.properties import Properties
 from jobsaga.sagas.records import JobType, TypeInstance
 from jobsaga.sagas.states import JobStates
 from jobsaga.store import health
@@ -35,6 +38,9 @@ class TypeLine:
     announced: bool = False
     waiting: int = 0
     oldest: datetime | None = None
+    #: The newest version of its message that a live worker reads; when one came, or was given a job last.
+    newest_version: int | None = None
+    moved: datetime | None = None
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -77,7 +83,11 @@ class Types:
         """What ``explain`` wants to know of a job of this type."""
         line = self.lines.get(name) or TypeLine(name, _unknown(name))
         saga = line.saga
+        full = [key for key in saga.keys if saga.room_of(key) == 0]
         return Around(
+            drained=bool(saga.instances) and all(each.drained for each in saga.instances.values()),
+            newest_version=line.newest_version, moved=line.moved, per_key=saga.concurrency_per_key,
+            full_keys=full, strategy=_has_strategy(saga),
             now=self.now, workers=line.workers, capacity=line.capacity, room=saga.room,
             global_limit=saga.global_limit, held=line.held, registered=line.registered, paused_at=saga.paused_at,
             paused_by=saga.paused_by, pause_reason=saga.pause_reason, override_until=saga.due_at, **more,
@@ -89,8 +99,10 @@ class Types:
         return tuple(sorted(self.lines))
 
 
-def read(alias: str, now: datetime, *, waiting: bool = True) -> Types:
-    """All types that are registered here, were announced by a worker, hold a slot, or have a job waiting."""
+def read(alias: str, now: datetime, *, waiting: bool = True, keys: bool = True) -> Types:
+    """All types that are registered here, were announced by a worker, hold a slot, or have a job waiting. *keys*: with
+    the slots that are held by jobs of each concurrency key.
+    """
     registered = {each.type_name for each in consumers.all()}
     rows = JobTypeSaga.objects.using(alias).values_list(*COLUMNS[JobType])
     known = {each.name: each for each in records(JobType, rows)}
@@ -98,14 +110,30 @@ def read(alias: str, now: datetime, *, waiting: bool = True) -> Types:
     held: dict[str, int] = {}
     for (name, _), count in slots.items():
         held[name] = held.get(name, 0) + count
-    live = _live(alias, now, slots)
+    crews = _crews(alias, now)
+    by_key = _keys(alias) if keys else {}
     queues = _queues(alias) if waiting else {}
     lines = {}
     for name in {*registered, *known, *held, *queues}:
-        saga = (known.get(name) or _unknown(name)).but(instances=live.get(name, {}), active=held.get(name, 0))
+        crew = crews.get(name, [])
+        saga = (known.get(name) or _unknown(name)).but(
+            instances=_instances(crew, slots), active=held.get(name, 0), keys=by_key.get(name, {})
+        )
         count, oldest = queues.get(name, (0, None))
-        lines[name] = TypeLine(name, saga, name in registered, name in known, count, oldest)
+        moves = (at for each in crew for at in (each.instance.started_at, each.used_at) if at is not None)
+        newest = max((each.message_version for each in crew), default=None)
+        moved = max(moves, default=None)
+        lines[name] = TypeLine(name, saga, name in registered, name in known, count, oldest, newest, moved)
     return Types(lines, now)
+
+
+def _has_strategy(saga: JobType) -> bool:
+    """Whether a strategy of the site's own chooses for the type, by its name, by a property, or for all."""
+    named = Properties(saga.properties).get(PROPERTY)
+    return any(
+        isinstance(name, str) and name in settings.DISTRIBUTION_STRATEGIES
+        for name in (saga.name, named, DEFAULT)
+    )
 
 
 def _unknown(name: str) -> JobType:
@@ -113,16 +141,23 @@ def _unknown(name: str) -> JobType:
     return JobType(id=job_type_id(name), name=name)
 
 
-def _live(
-    alias: str, now: datetime, slots: dict[tuple[str, UUID | None], int]
-) -> dict[str, dict[UUID, TypeInstance]]:
-    """The live instances of each type, with the slots they hold."""
+def _crews(alias: str, now: datetime) -> dict[str, list[JobTypeInstance]]:
+    """The live instances of each type."""
     rows = JobTypeInstance.objects.using(alias).filter(
         instance__state=InstanceState.RUNNING, instance__lease_expires_at__gt=now
     )
-    found: dict[str, dict[UUID, TypeInstance]] = {}
+    found: dict[str, list[JobTypeInstance]] = {}
     for each in rows.select_related("instance"):
-        found.setdefault(each.job_type, {})[each.instance_id] = TypeInstance(
+        found.setdefault(each.job_type, []).append(each)
+    return found
+
+
+def _instances(
+    crew: list[JobTypeInstance], slots: dict[tuple[str, UUID | None], int]
+) -> dict[UUID, TypeInstance]:
+    """The same as records, with the slots they hold."""
+    return {
+        each.instance_id: TypeInstance(
             job_type=each.job_type,
             instance_id=each.instance_id,
             concurrent_job_limit=each.concurrent_job_limit,
@@ -130,6 +165,17 @@ def _live(
             active=slots.get((each.job_type, each.instance_id), 0),
             drained=each.instance.drained_at is not None,
         )
+        for each in crew
+    }
+
+
+def _keys(alias: str) -> dict[str, dict[str, int]]:
+    """The slots that are held by the jobs of each concurrency key, by type."""
+    held = JobAttemptSaga.objects.using(alias).filter(holds_slot=True).exclude(concurrency_key="")
+    counted = held.values_list("job_type", "concurrency_key").annotate(n=Count("*")).order_by()
+    found: dict[str, dict[str, int]] = {}
+    for name, key, n in counted:
+        found.setdefault(name, {})[key] = n
     return found
 
 
