@@ -155,9 +155,10 @@ class Iteration(Generic[T]):
         """The items of one transaction; whether there may be more behind them."""
         count, ends_at = 0, self._monotonic() + self._seconds
         for item in self._source.after(self._position, self._chunk):
+            # Before the body has it: it may delete the item, or give it another key.
+            behind = self._source.position_of(item, self._position)
             yield item
-            count += 1
-            self._position = self._source.position_of(item, self._position)
+            count, self._position = count + 1, behind
             if self._stopping or self._token.is_cancellation_requested or self._monotonic() >= ends_at:
                 break
         else:

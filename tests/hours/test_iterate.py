@@ -57,6 +57,28 @@ def test_each_item_comes_once_in_order_and_is_progress(job: Hands, count: int) -
     assert progress(job) == (count, count)
 
 
+def test_a_body_that_deletes_some_of_the_items_sees_each_once(job: Hands) -> None:
+    """A row that was deleted has no key any more: how far the loop is does not depend on that."""
+    texts = make_marks(9)
+    for number, item in enumerate(job.attempt().iterate(ITEMS, chunk=3)):
+        do(item)
+        if number % 3 == 2:
+            item.delete(using=ALIAS)
+        assert number < 9
+    assert effects() == did(texts)
+    assert progress(job) == (9, 9)
+
+
+def test_a_body_that_copies_the_items_sees_each_once(job: Hands) -> None:
+    """As Django's documentation does it: the object then has the copy's key, which is the largest."""
+    texts = make_marks(7)
+    for item in job.attempt().iterate(ITEMS, chunk=3):
+        do(item)
+        item.pk, item.text, item._state.adding = None, f"copy of {item.text}", True
+        item.save(using=ALIAS)
+    assert effects() == did(texts)
+
+
 @pytest.mark.parametrize("kind", ["queryset", "list"])
 def test_a_crash_undoes_the_chunk_in_hand_and_the_next_attempt_goes_on_there(job: Hands, kind: str) -> None:
     texts = make_marks(12)
