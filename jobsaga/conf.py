@@ -173,7 +173,7 @@ class Settings:
     JOB_RETENTION: timedelta | None
     """How long finished jobs are kept, with their attempts. None: for ever."""
     JOB_LOG_LINES: int
-    """How many lines an attempt may write into its job's log. What follows is left out, and counted."""
+    """How many lines the log of a job keeps, over all its attempts. What follows is left out, and counted."""
     MAX_JOBS_PER_CHILD: int
     """How many jobs a child process runs, one after the other, before it is replaced by a new one."""
     MAX_MESSAGE_BYTES: int
