@@ -84,7 +84,7 @@ def jobs(request: HttpRequest) -> dict[str, Any]:
     except jobs_queries.BadCursor:
         raise Http404("There is no such page of this list.") from None
     for each in found.jobs:
-        reasons = explain(each, known.around(each.job_type))
+        reasons = explain(each, known.around(each.job_type, each.message_version))
         each.why = reasons[0] if reasons else None  # type: ignore[attr-defined]
     counted = count_queries.counts(settings.DATABASE, at)
     return {

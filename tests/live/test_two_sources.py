@@ -61,6 +61,14 @@ def too_old(site: Site) -> UUID:
     return late(site, message_version=2)
 
 
+def older_ones_have_room(site: Site) -> UUID:
+    """Between two releases: the one worker of the newer is full."""
+    busy(site)
+    site.place.rows("JobTypeInstance").all().update(message_version=2)  # type: ignore[attr-defined]
+    site.worker()
+    return late(site, message_version=2)
+
+
 def paused(site: Site) -> UUID:
     site.worker()
     set_type(site, paused_at=site.clock.now())
@@ -136,8 +144,8 @@ def overdue(site: Site) -> UUID:
 
 
 WORLDS: list[Callable[[Site], UUID]] = [
-    no_worker, too_old, paused, drained, full, one_of_two_drained, no_slots_at_all, global_limit, key_limit,
-    about_to_start, many_in_line, not_given, just_moved, old_attempt, overdue, situations.waiting_to_start,
+    no_worker, too_old, older_ones_have_room, paused, drained, full, one_of_two_drained, no_slots_at_all,
+    global_limit, key_limit, about_to_start, many_in_line, not_given, just_moved, old_attempt, overdue, situations.waiting_to_start,
     situations.waiting_to_retry, situations.starting, situations.cancellation_pending,
 ]  # fmt: skip
 
@@ -147,7 +155,7 @@ def test_the_lists_say_the_same_or_less(site: Site, world: Callable[[Site], UUID
     job_id = world(site)
     row = JobSaga.objects.using(settings.DATABASE).get(pk=job_id)
     known = types.read(settings.DATABASE, site.clock.now())
-    reasons = explain(row, known.around(row.job_type))
+    reasons = explain(row, known.around(row.job_type, row.message_version))
     said, whole = (reasons[0].code if reasons else ""), explain_job(job_id)
     assert said in (whole.code, COARSER.get(whole.code)), whole.sentence
 
@@ -157,6 +165,12 @@ def test_no_alarm_on_the_front_page_for_what_waits_for_its_key(site: Site) -> No
     page = now.read(settings.DATABASE, site.clock.now(), with_message=False)
     assert [queue.reason.code for queue in page.queues] == ["key"]
     assert [alarm for alarm in page.alarms if alarm.job_type] == []
+
+
+def test_nor_for_what_waits_for_a_worker_of_its_release(site: Site) -> None:
+    older_ones_have_room(site)
+    page = now.read(settings.DATABASE, site.clock.now(), with_message=False)
+    assert [queue.reason.code for queue in page.queues] == ["slots"]
 
 
 def test_a_strategy_may_have_a_word(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,11 +98,13 @@ def read(alias: str, now: datetime, *, with_message: bool) -> Now:
 
 
 def why(line: types.TypeLine, known: types.Types) -> Reason:
-    """Why the first waiting job of a type waits."""
+    """Why the first waiting job of a type waits; which may be of the newest release."""
+    version = line.newest_version or 1
     first = JobSaga(
-        job_type=line.name, state=JobStates.WAITING_FOR_SLOT.value, queued_at=line.oldest or known.now
-    )
-    return explain(first, known.around(line.name, of_any_key=True))[0]
+        job_type=line.name, state=JobStates.WAITING_FOR_SLOT.value, queued_at=line.oldest or known.now,
+        message_version=version,
+    )  # fmt: skip
+    return explain(first, known.around(line.name, version, of_any_key=True))[0]
 
 
 def throughput(alias: str, now: datetime) -> tuple[list[Minute], datetime | None]:

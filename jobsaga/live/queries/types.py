@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -38,10 +38,20 @@ class TypeLine:
     announced: bool = False
     waiting: int = 0
     oldest: datetime | None = None
-    #: The newest version of its message that a live worker reads; when one came, or was given a job last.
-    newest_version: int | None = None
+    #: The versions of its message that the live workers read; when one of them came, or was given a job last.
+    versions: dict[UUID, int] = field(default_factory=dict)
     moved: datetime | None = None
     pace: Pace = field(default_factory=Pace)
+
+    @property
+    def newest_version(self) -> int | None:
+        """The newest version of its message that a live worker reads."""
+        return max(self.versions.values(), default=None)
+
+    def for_version(self, version: int) -> TypeLine:
+        """The same, with those workers alone that can read a message of this version."""
+        able = {key: each for key, each in self.saga.instances.items() if self.versions[key] >= version}
+        return replace(self, saga=self.saga.but(instances=able))
 
     @property
     def workers(self) -> int:
@@ -79,16 +89,17 @@ class Types:
     lines: dict[str, TypeLine]
     now: datetime
 
-    def around(self, name: str, **more: Any) -> Around:
-        """What ``explain`` wants to know of a job of this type."""
-        line = self.lines.get(name) or TypeLine(name, _unknown(name))
+    def around(self, name: str, version: int = 1, **more: Any) -> Around:
+        """What ``explain`` wants to know of a job of this type, whose message has this version."""
+        known = self.lines.get(name) or TypeLine(name, _unknown(name))
+        line = known.for_version(version)
         saga = line.saga
         full = [key for key in saga.keys if saga.room_of(key) == 0]
         return Around(
             drained=bool(saga.instances) and all(each.drained for each in saga.instances.values()),
             newest_version=line.newest_version, moved=line.moved, per_key=saga.concurrency_per_key,
             full_keys=full, strategy=_has_strategy(saga),
-            now=self.now, workers=line.workers, capacity=line.capacity, room=saga.room,
+            now=self.now, workers=known.workers, capacity=line.capacity, room=saga.room,
             global_limit=saga.global_limit, held=line.held, registered=line.registered, paused_at=saga.paused_at,
             paused_by=saga.paused_by, pause_reason=saga.pause_reason, override_until=saga.due_at, **more,
         )  # fmt: skip
@@ -121,9 +132,9 @@ def read(alias: str, now: datetime, *, waiting: bool = True, keys: bool = True) 
         )
         count, oldest = queues.get(name, (0, None))
         moves = (at for each in crew for at in (each.instance.started_at, each.used_at) if at is not None)
-        newest = max((each.message_version for each in crew), default=None)
+        versions = {each.instance_id: each.message_version for each in crew}
         moved = max(moves, default=None)
-        lines[name] = TypeLine(name, saga, name in registered, name in known, count, oldest, newest, moved)
+        lines[name] = TypeLine(name, saga, name in registered, name in known, count, oldest, versions, moved)
     return Types(lines, now)
 
 
