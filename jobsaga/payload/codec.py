@@ -133,13 +133,15 @@ def _no_schema(cls: Any) -> NoReturn:
 
 
 def _told(text: str, where: str) -> InvalidMessage:
-    """Msgspec's sentence, "Expected `int`, got `str` - at `$.a[0]`", as ours."""
+    """Msgspec's sentence, "Expected `int`, got `str` - at `$.a[0]`" or "... - at `key` in `$.a`", as ours."""
     problem, _, place = text.partition(" - at ")
-    path = where + place.replace("`key` in ", "the keys of ").strip("`").removeprefix("$")
+    inside = place.removeprefix("`key` in ")
+    path = where + inside.strip("`").removeprefix("$")
     missing = re.fullmatch(r"Object missing required field `(.+)`", problem)
     if missing:
         return InvalidMessage(path + path_step(missing[1]), "is missing")
-    return InvalidMessage(path, f"is not valid: {problem[:1].lower()}{problem[1:]}")
+    what = "is not valid" if inside == place else "has a key that is not valid"
+    return InvalidMessage(path, f"{what}: {problem[:1].lower()}{problem[1:]}")
 
 
 def _is_message_class(cls: type) -> bool:

@@ -79,6 +79,10 @@ class PydanticVideo(pydantic.BaseModel):
     ratio: float = 1.0
 
 
+class PydanticAlias(pydantic.BaseModel):
+    file_path: str = pydantic.Field(alias="filePath")
+
+
 @pydantic.dataclasses.dataclass
 class PydanticDataclass:
     size: int = 1
@@ -105,6 +109,7 @@ MESSAGES = [
     StructVideo("a.mp4", 7),
     AttrsVideo("a.mp4", 2),
     PydanticVideo(path="a.mp4", at=FULL.at, labels={1: "one"}),
+    PydanticAlias(filePath="a.mp4"),
     PydanticDataclass(3),
 ]
 
@@ -288,6 +293,24 @@ class Square(msgspec.Struct, tag=True):
 @dataclass
 class Drawing:
     shapes: list[Circle | Square]
+
+
+@dataclass
+class Album:
+    by_name: dict[str, Track] = field(default_factory=dict)
+    by_number: dict[int, Track] = field(default_factory=dict)
+
+
+def test_fields_of_what_a_dict_holds() -> None:
+    known = {"by_name": {"any name": {"gain": 2.0, "language": None}}, "by_number": {}}
+    assert encode_fields(Album, known) == known
+    said = refused(encode_fields, Album, {"by_name": {"any name": {"gian": 2.0}}})
+    assert said == "message.by_name['any name'].gian is unknown. Did you mean gain?"
+
+
+def test_the_keys_of_a_dict() -> None:
+    said = refused(encode_fields, Album, {"by_number": {"one": {}}})
+    assert said == "message.by_number has a key that is not valid: expected `int`, got `str`"
 
 
 def test_fields_of_one_of_several_classes() -> None:
