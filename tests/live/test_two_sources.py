@@ -145,8 +145,8 @@ def overdue(site: Site) -> UUID:
 
 WORLDS: list[Callable[[Site], UUID]] = [
     no_worker, too_old, older_ones_have_room, paused, drained, full, one_of_two_drained, no_slots_at_all,
-    global_limit, key_limit, about_to_start, many_in_line, not_given, just_moved, old_attempt, overdue, situations.waiting_to_start,
-    situations.waiting_to_retry, situations.starting, situations.cancellation_pending,
+    global_limit, key_limit, about_to_start, many_in_line, not_given, just_moved, old_attempt, overdue,
+    situations.waiting_to_start, situations.waiting_to_retry, situations.starting, situations.cancellation_pending,
 ]  # fmt: skip
 
 
