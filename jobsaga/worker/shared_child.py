@@ -101,12 +101,14 @@ class SharedChild(Child):
         # A thread for this job's queries: jobs shall not wait for each other's.
         async with ThreadSensitiveContext() as context:
             last_word = await attempt.arun()
-            if context in SyncToAsync.context_to_thread_executor:
-                # A task that was canceled ends at once, but not the function it awaited in that thread: this waits.
-                if attempt.token.is_cancellation_requested:
-                    connections.cancel_queries(attempt.start.attempt_id)
-                await sync_to_async(connections.close_all)()
-            self._end(attempt, last_word)
+            try:
+                if context in SyncToAsync.context_to_thread_executor:
+                    # A task that was canceled ends at once, but not the function it awaited in that thread: this waits.
+                    if attempt.token.is_cancellation_requested:
+                        connections.cancel_queries(attempt.start.attempt_id)
+                    await sync_to_async(connections.close_all)()
+            finally:  # a job may have left something behind that cancels this task, too
+                self._end(attempt, last_word)
 
     def _end(self, attempt: Attempt, last_word: Message) -> None:
         self.channel.send(last_word)

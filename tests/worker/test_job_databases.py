@@ -182,3 +182,13 @@ def test_inline_jobs_live_in_the_transaction_of_the_test() -> None:
 def test_inline_jobs_keep_no_connection_open(transactional_db: None) -> None:
     Driver(InlineExecutor(), "inline").run("mark")
     assert connections[ALIAS].connection is None
+
+
+def test_a_cancel_that_an_async_job_left_behind_does_not_swallow_its_last_word(
+    drive: Callable[[str], Driver],
+) -> None:
+    tasks = drive("task")
+    end = tasks.run("leave_a_cancel_behind")
+    assert isinstance(end, JobAttemptCompleted)
+    assert end.result is True
+    assert isinstance(tasks.run("mark"), JobAttemptCompleted)

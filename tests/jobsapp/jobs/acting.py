@@ -468,6 +468,15 @@ async def async_mark(context: JobContext[Any]) -> object:
     return await MARKS.acount()
 
 
+async def leave_a_cancel_behind(context: JobContext[Any]) -> object:
+    """It comes when the job has returned."""
+    count = await MARKS.acount()
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().call_soon(task.cancel)
+    return count >= 0
+
+
 async def async_save_state(context: JobContext[Any], state: object) -> object:
     await context.asave_job_state(state)
     return None
@@ -503,4 +512,5 @@ ASYNC_ACTS: dict[str, Callable[..., Any]] = {
     "mark": async_mark,
     "save_state": async_save_state,
     "block_the_loop": block_the_loop,
+    "leave_a_cancel_behind": leave_a_cancel_behind,
 }
