@@ -7,7 +7,10 @@ import time
 
 import pytest
 
+from jobsaga import get_job_state, submit_job
+from jobsaga.testing import InlineWorker, manual_clock
 from jobsaga.worker.inline import InlineExecutor
+from tests.jobsapp.jobs.hours import Hour
 
 
 @pytest.mark.timeout(30)
@@ -30,3 +33,13 @@ def test_a_signal_handler_may_wake_it_whatever_it_is_doing() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
     assert signals
+
+
+@pytest.mark.django_db
+def test_a_worker_of_a_test_lives_on_however_far_the_clock_is_advanced() -> None:
+    with manual_clock() as clock, InlineWorker() as worker:
+        for _ in range(3):
+            job_id = submit_job(Hour("nothing"))
+            assert worker.run_until_quiet() == 1
+            assert get_job_state(job_id).current_state == "Completed"
+            clock.advance(60)
