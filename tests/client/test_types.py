@@ -85,7 +85,9 @@ def test_a_command_belongs_to_the_callers_transaction() -> None:
     [
         (lambda: pause_job_type("no.such"), UnknownJobType, "no.such"),
         (lambda: override_job_limit(ActInProcess), InvalidMessage, "is missing"),
+        (lambda: pause_job_type("no\0such"), UnknownJobType, "such"),
         (lambda: override_job_limit(ActInProcess, -1), InvalidMessage, "at least 0"),
+        (lambda: override_job_limit(ActInProcess, 2**31), InvalidMessage, "must be at most 2147483647"),
         (
             lambda: override_job_limit(ActInProcess, 1, duration=0),
             InvalidMessage,

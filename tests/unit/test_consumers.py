@@ -206,6 +206,17 @@ def test_the_message_may_be_a_forward_reference() -> None:
     assert consumers.for_message(SendReport).factory is ThroughBase
 
 
+class Videos:
+    Convert = ConvertVideo
+
+
+def test_the_reference_may_lead_into_a_class() -> None:
+    class Consumer(JobConsumer["Videos.Convert"]):
+        def run(self, context: Any) -> None: ...
+
+    assert consumers.for_message(ConvertVideo).factory is Consumer
+
+
 def test_bases_are_no_consumers() -> None:
     class Generically(JobConsumer[T]): ...
 
