@@ -23,3 +23,21 @@ def test_a_letter_that_the_terminal_has_not_is_spelled_out(encoding: str, shown:
     said = terminal.buffer
     assert isinstance(said, BytesIO)
     assert said.getvalue().splitlines() == [b"TITLE", shown, b"Result  " + shown]
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "shown"),
+    [(Terminal(), "a1  it broke in the mid…"), (StringIO(), "a1  it broke in the middle")],
+)
+def test_in_a_terminal_the_last_column_ends_with_the_line(
+    monkeypatch: pytest.MonkeyPatch, stream: StringIO, shown: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    output = Output(OutputWrapper(stream), OutputWrapper(StringIO()), no_style(), as_json=False)
+    output.table(["ID", "REASON"], [["a1", "it broke in the middle"]])
+    assert stream.getvalue().splitlines() == ["ID  REASON", shown]
