@@ -25,6 +25,7 @@ from jobsaga.admin.mount import live_link, live_pages
 from jobsaga.conf import settings
 from jobsaga.live.actions import ACTIONS
 from jobsaga.live.queries.jobs import with_workers
+from jobsaga.live.wording import short
 from jobsaga.models import DeadLetter, JobAttemptSaga, JobCheckpoint, JobHistory, JobSaga
 from jobsaga.sagas.states import STORED_JOB_STATES
 
@@ -84,7 +85,7 @@ class JobAdmin(Steering, ReadOnlyAdmin):
     """The jobs, the newest first: their ids begin with the time."""
 
     list_display = (
-        "id", "job_type", "title", "state", "progress", "worker", "retry_attempt", "submitted_at", "finished_at",
+        "short_id", "job_type", "title", "state", "progress", "worker", "retry_attempt", "submitted_at", "finished_at",
         "duration", "why",
     )  # fmt: skip
     actions = tuple(map(list_action, ACTIONS.values()))
@@ -124,6 +125,11 @@ class JobAdmin(Steering, ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Ours, which knows the workers."""
         return JobList
+
+    @admin.display(description="id", ordering="id")
+    def short_id(self, job: JobSaga) -> str:
+        """Its last digits, as on the live pages: the first are those of the time. The whole id breaks every row."""
+        return format_html('<span title="{}">{}</span>', job.pk, short(job.pk))
 
     @admin.display(description="worker", empty_value=NOTHING)
     def worker(self, job: JobSaga) -> str:

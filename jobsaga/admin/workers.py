@@ -45,9 +45,7 @@ class TypeInline(ReadOnlyInline):
 class JobTypeAdmin(SteeringTypes, ReadOnlyAdmin):
     """The job types that a worker has announced; whether they are paused or have other limits for a while."""
 
-    list_display = (
-        "name", "state", "concurrent_job_limit", "global_concurrent_job_limit", "paused", "other_limits"
-    )  # fmt: skip
+    list_display = ("name", "state", "per_worker", "in_all", "paused", "other_limits")
     actions = TYPE_ACTIONS
     action_form = LimitsForm
     list_filter = ("state",)
@@ -60,6 +58,16 @@ class JobTypeAdmin(SteeringTypes, ReadOnlyAdmin):
         "properties_text",
     )  # fmt: skip
     properties_text = pretty("properties")
+
+    @admin.display(description="per worker", ordering="concurrent_job_limit")
+    def per_worker(self, job_type: JobTypeSaga) -> int:
+        """As its consumer says; the column's whole name takes the place of others."""
+        return job_type.concurrent_job_limit
+
+    @admin.display(description="in all", ordering="global_concurrent_job_limit", empty_value=NOTHING)
+    def in_all(self, job_type: JobTypeSaga) -> int | None:
+        """As its consumer says."""
+        return job_type.global_concurrent_job_limit
 
     @admin.display(description="paused", empty_value=NOTHING)
     def paused(self, job_type: JobTypeSaga) -> str:
