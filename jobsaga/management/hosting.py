@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from subprocess import TimeoutExpired
 from threading import Thread
@@ -83,7 +84,7 @@ def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
         connections.close_all()
     sagas = _sagas_beside(plan, may_fork)
     worker = _worker(plan, sagas, may_fork, pulse)
-    on_stop(worker.stop)
+    on_stop(partial(_stop_inline, worker) if plan.isolation == "inline" else worker.stop)
     try:
         worker.run()
     finally:
@@ -92,6 +93,11 @@ def run(plan: Plan, on_stop: Callable[[Callable[[], None]], None]) -> None:
     if not worker.took_leave:
         logger.error("The worker could not take its leave: its jobs go on elsewhere when its lease is over")
         raise SystemExit(1)
+
+
+def _stop_inline(worker: Worker) -> None:
+    worker.stop()
+    Thread(target=worker.ask_jobs_to_end, name="jobsaga-stopping", daemon=True).start()
 
 
 def _pulse(plan: Plan) -> Beat:

@@ -165,10 +165,9 @@ class Instance:
         return not (self._stopping or self.lost or self.lease.is_over) and self.transport.is_connected()
 
     def stop_taking(self) -> None:
-        """Say that no more jobs shall come, and give those back that were not started."""
+        """Say that no more jobs shall come; what is not started yet is given back. May be called by any thread."""
         self._stopping = True
         Thread(target=self._say_that_it_stops, name="jobsaga-stopping", daemon=True).start()
-        self._hand_on()
 
     def _say_that_it_stops(self) -> None:
         """In a thread: the database may be away, and then the main thread has to see the lease end."""

@@ -65,6 +65,16 @@ class Worker:
         if self.instance is not None:
             self.instance.executor.wake()
 
+    def ask_jobs_to_end(self) -> None:
+        """When their grace is over, or at the second word. For another thread, while a job holds up the main one."""
+        instance, finish_by = self.instance, self.clock.monotonic() + self.grace
+        if instance is None:
+            return
+        instance.stop_taking()
+        while self._stops < 2 and self.clock.monotonic() < finish_by:
+            time.sleep(0.1)
+        instance.cancel_all()
+
     @property
     def is_stopping(self) -> bool:
         """Whether it was told to stop."""

@@ -104,8 +104,29 @@ def test_a_worker_that_stops_while_its_database_is_away_for_a_moment_hands_its_j
         stopping.process.terminate()
         site.wait_for(lambda: "jobs unfinished" in stopping.log(), what="the worker to say its last words")
     assert stopping.process.wait(30) == 0
-    assert [each.outcome for each in attempts_of(job_id)] == ["HandedOver"]
     assert JobInstance.objects.using(ALIAS).get().state == InstanceState.STOPPED
+    site.worker("--sagas-only")  # the one beside it may not have been back in time to decide
+    site.wait_for(lambda: attempts_of(job_id)[0].outcome, what="the attempt to be over")
+    assert [each.outcome for each in attempts_of(job_id)] == ["HandedOver"]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("grace", "signals"), [("0", 1), ("60", 2)])
+def test_a_job_in_the_worker_itself_is_asked_to_end_too(
+    site: Site, ledger: Ledger, grace: str, signals: int
+) -> None:
+    """It holds up the main thread, which asks all others."""
+    stopping = site.worker("--isolation", "inline", "--grace", grace)
+    job_id = submit_job(Deed("walk"))
+    walking(site, ledger, job_id)
+    for _ in range(signals - 1):
+        stopping.process.send_signal(signal.SIGINT)
+        walking(site, ledger, job_id, steps=len(ledger.stays(job_id)[0].events("step")) + 2)
+    stopping.process.send_signal(signal.SIGINT)
+    assert stopping.process.wait(30) == 0
+    first, *others = attempts_of(job_id)
+    assert first.outcome == "HandedOver"
+    assert all(each.outcome == "NotStarted" for each in others), "it says late that it takes no more"
 
 
 @pytest.mark.sqlite
