@@ -166,7 +166,8 @@ class House:
     """How a job finds the process, and how it has to be left."""
 
     def __init__(self) -> None:
-        self._directory, self._umask = os.getcwd(), os.umask(0)
+        self._directory, self._umask, self._nice = os.getcwd(), os.umask(0), os.nice(0)
+        self._environment = dict(os.environ)
         os.umask(self._umask)
         self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self._threads = _thread._count()  # the site's own, where it was not forked
@@ -181,11 +182,17 @@ class House:
             connections.reset_connections()
             os.chdir(self._directory)
             os.umask(self._umask)
+            self._restore_environment()
             resource.setrlimit(resource.RLIMIT_DATA, self._most_data)
             self._restore_signals()
             return self._leftovers()
         except Exception as error:  # noqa: BLE001 - then this process is of no use any more
             return f"it cannot be tidied up: {error!r}"
+
+    def _restore_environment(self) -> None:
+        if dict(os.environ) != self._environment:
+            os.environ.clear()
+            os.environ.update(self._environment)
 
     def _restore_signals(self) -> None:
         """No alarm is set, each signal does what it did, and none is held back."""
@@ -202,6 +209,8 @@ class House:
             return f"its job left threads behind ({', '.join(names[1:]) or 'unknown to threading'})"
         if _has_children() or self._left_orphans():
             return "its job left child processes behind"
+        if os.nice(0) != self._nice:
+            return "its job has changed its priority"
         if linux.resident_bytes() - self._memory > MEMORY_GROWTH:
             return "it has grown too large"
         return ""

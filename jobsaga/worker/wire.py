@@ -217,6 +217,16 @@ class Channel:
         frames = []
         while self._outgoing:
             frames.append(self._outgoing.popleft())
-        if frames:
+        if not frames:
+            return
+        try:
+            self._socket.sendall(b"".join(frames))
+        except ConnectionError:
+            pass  # nobody is there any more: who receives finds out
+        except OSError as error:
+            # The job has closed it. Who waits in it would never find out, nor would the instance.
             with suppress(OSError):
-                self._socket.sendall(b"".join(frames))
+                os.write(
+                    2, f"The job has closed the descriptors of its process, which ends: {error}\n".encode()
+                )
+            os._exit(1)

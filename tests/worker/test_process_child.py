@@ -54,6 +54,12 @@ def test_a_job_that_ends_its_process_is_a_suspect_fault(in_process: Driver) -> N
     assert end.suspect
 
 
+def test_a_job_that_closes_what_it_does_not_own_ends_its_process(in_process: Driver) -> None:
+    """As programs do that become daemons. It can say nothing more, so nobody must wait for its word."""
+    end = in_process.run("close_every_descriptor")
+    assert (end.fault.type, end.suspect) == ("JobProcessDied", True)
+
+
 def test_the_last_progress_of_a_killed_job_is_not_lost(in_process: Driver) -> None:
     attempt = in_process.start("progress", upto=1000, pause=0.01)
     seen = in_process.poll_until(lambda: in_process.progress(attempt))[0]
@@ -216,7 +222,9 @@ def test_memory_stays_flat(in_process: Driver) -> None:
     assert max(sizes[900:]) - max(sizes[300:400]) < 2_000_000
 
 
-@pytest.mark.parametrize("what", ["leave_a_thread", "leave_a_subprocess", "leave_an_orphan", "grow"])
+@pytest.mark.parametrize(
+    "what", ["leave_a_thread", "leave_a_subprocess", "leave_an_orphan", "grow", "become_nicer"]
+)
 def test_a_process_is_replaced_when_its_job_left_something_behind(in_process: Driver, what: str) -> None:
     arguments = {"megabytes": 300} if what == "grow" else {}
     left = in_process.run(what, **arguments).result

@@ -404,8 +404,19 @@ def application_name(context: JobContext[Any]) -> object:
 def make_a_mess(context: JobContext[Any]) -> object:
     os.chdir("/")
     os.umask(0o777)
+    os.environ["TZ"] = "Moon/Tycho"
+    os.environ.pop("PATH", None)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return os.getpid()
+
+
+def become_nicer(context: JobContext[Any]) -> object:
+    os.nice(1)
+    return os.getpid()
+
+
+def close_every_descriptor(context: JobContext[Any]) -> None:
+    os.closerange(3, 1000)
 
 
 def leave_an_alarm(context: JobContext[Any], seconds: float) -> object:
@@ -421,7 +432,8 @@ def block_all_signals(context: JobContext[Any]) -> object:
 def look_around(context: JobContext[Any]) -> object:
     mask = os.umask(0)
     os.umask(mask)
-    return [os.getpid(), os.getcwd(), mask, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL]
+    handles = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return [os.getpid(), os.getcwd(), mask, handles, os.environ.get("TZ"), os.environ.get("PATH")]
 
 
 def memory(context: JobContext[Any]) -> object:
@@ -500,7 +512,7 @@ ACTS: dict[str, Callable[..., object]] = {
         write_into_every_descriptor, terminate_a_copy, die, leave_at_once, progress, wrong_progress, log, speak,
         flood, save_state, save_in_transaction, mark, leave_a_transaction_open, leave_autocommit_off,
         application_name, make_a_mess, look_around, grow, memory, leave_an_orphan, leave_an_alarm,
-        block_all_signals, use_up_all_threads,
+        block_all_signals, use_up_all_threads, become_nicer, close_every_descriptor,
     )
 }  # fmt: skip
 
