@@ -95,7 +95,9 @@ def run_job(job_id: UUID, reason: str = "", *, by: str = "") -> JobState:
 
 
 def finalize_job(job_id: UUID, reason: str = "", *, by: str = "") -> JobState:
-    """Remove an ended job with its attempts and saved state; its history stays. Raises JobNotFound."""
+    """Remove an ended job with its attempts and saved state; its history stays. ``refused`` says why not: it has not
+    ended, or its last attempt may still run. Raises JobNotFound.
+    """
     return site().command(FinalizeJob(job_id=checked_id(job_id), **who(reason, by)))
 
 
@@ -147,6 +149,8 @@ def job_fields(
 ) -> dict[str, Any]:
     """What every submission says of its job, checked at the door."""
     definition, content = _content(message, fields)
+    if not isinstance(properties, Mapping | None):
+        raise InvalidMessage("properties", f"must be a dict, not {properties!r}")
     known = Properties(properties or {}).to_dict()
     check_json(known, "properties", max_bytes=settings.MAX_MESSAGE_BYTES)
     if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > 2**31 - 1:

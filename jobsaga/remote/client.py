@@ -216,7 +216,7 @@ class JobClient:
             "job_type": job_type,
             "message": {} if fields is None else fields,
             "job_id": uuid7() if job_id is None else job_id,
-            "properties": dict(properties or {}),
+            "properties": {} if properties is None else properties,
             "priority": priority,
             "actor": self.actor,
         }

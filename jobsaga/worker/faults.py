@@ -1,13 +1,16 @@
-"""Exceptions as text that can be stored, whatever they are made of."""
+"""Exceptions as text that can be stored, whatever they are made of; and what the worker's log says of them."""
 
 from __future__ import annotations
 
+import logging
 import os
 import traceback
 from types import TracebackType
 
-from jobsaga.messages import Fault
+from jobsaga.messages import Fault, JobAttemptFaulted
 from jobsaga.payload import safe_text
+
+logger = logging.getLogger("jobsaga.worker")
 
 TYPE_LENGTH = 200
 MESSAGE_LENGTH = 8_192
@@ -23,6 +26,15 @@ def describe(error: BaseException) -> Fault:
         message=safe_text(_text(error), MESSAGE_LENGTH),
         traceback=safe_text(_traceback(error), TRACEBACK_LENGTH),
     )
+
+
+def log(faulted: JobAttemptFaulted) -> None:
+    """Tell whoever reads the log, or is told by it: a warning, if the job is tried again by what is known here."""
+    goes_on, delay = faulted.suspect or faulted.retry_delay is not None, faulted.retry_delay
+    level = logging.WARNING if goes_on else logging.ERROR
+    then = f", tried again in {delay.total_seconds():g} s" if delay is not None else ""
+    fault = faulted.fault
+    logger.log(level, "Job %s faulted%s: %s", faulted.job_id, then, fault.traceback or fault)
 
 
 def _type(error: BaseException) -> str:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable
 from threading import Condition, Event, Thread
 from uuid import UUID
 
-from jobsaga.messages import Ended, Message
+from jobsaga.messages import Ended, JobAttemptFaulted, Message
 from jobsaga.transport.base import SAGA, Transport
+from jobsaga.worker import faults
 
 logger = logging.getLogger("jobsaga.worker")
 
@@ -50,8 +51,12 @@ class Reporter:
 
     def say(self, messages: Iterable[Message]) -> None:
         """Send these, after all that was said before."""
+        said = list(messages)
+        for message in said:
+            if isinstance(message, JobAttemptFaulted):
+                faults.log(message)
         with self._changed:
-            for message in messages:
+            for message in said:
                 self._waiting.append(message)
                 if isinstance(message, Ended):
                     self._outcomes[message.attempt_id] = message

@@ -82,6 +82,8 @@ def test_what_is_too_deep_for_one_database_is_too_deep_for_all(depth: int) -> No
         ({"submitted_by": "a\0b"}, "submitted_by"),
         ({"properties": {"": 1}}, "properties"),
         ({"properties": {1: 1}}, "properties"),
+        ({"properties": ["tenant"]}, "properties"),
+        ({"properties": "tenant"}, "properties"),
         ({"fields": {}}, "fields"),
     ],
     ids=str,

@@ -105,6 +105,8 @@ def test_what_is_no_request_is_not_sent(client: JobClient, value: object) -> Non
         client.submit_job(TYPE, GIVE, properties={"x": value})
     with pytest.raises(InvalidMessage, match="time zone"):
         client.schedule_job(datetime(2030, 1, 1), TYPE)
+    with pytest.raises(InvalidMessage, match="properties"):
+        client.submit_job(TYPE, GIVE, properties=[1])  # type: ignore[arg-type]
     with pytest.raises(InvalidMessage, match="priority"):
         client.submit_job(TYPE, GIVE, priority=2**40)
 
