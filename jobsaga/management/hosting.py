@@ -263,8 +263,11 @@ def _definitions(names: Sequence[str]) -> list[JobConsumerDefinition]:
 def _check_database() -> None:
     alias = settings.DATABASE
     prepare(alias)
-    with connections[alias].cursor() as cursor:
-        tables = connections[alias].introspection.table_names(cursor)
+    try:
+        with connections[alias].cursor() as cursor:
+            tables = connections[alias].introspection.table_names(cursor)
+    except Error as error:
+        raise CommandError(f"The database {alias!r} cannot be used: {error}".rstrip()) from error
     if "jobsaga_jobsaga" not in tables:
         raise CommandError(
             f"The tables of jobsaga are missing: run manage.py migrate --database {alias} first."

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connections
 
 from jobsaga import get_job_state, submit_job, submit_jobs
 from jobsaga.management import hosting
@@ -67,6 +68,16 @@ IGNORING = (
 def test_a_number_that_makes_no_sense_is_refused(option: str, value: str, why: str) -> None:
     with pytest.raises(CommandError, match=rf"{option}: must be a .*{why}"):
         call_command("runjobworker", f"{option}={value}")
+
+
+@pytest.mark.django_db
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def table_names(*_: object) -> list[str]:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(connections[ALIAS].introspection, "table_names", table_names)
+    with pytest.raises(CommandError, match=rf"The database '{ALIAS}' cannot be used: connection refused$"):
+        call_command("runjobworker")
 
 
 def test_saga_hosts_that_end_at_once_follow_one_another_more_and_more_slowly(
