@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,10 @@ Seen = TypeVar("Seen")
 #: A worker counts as lost after 3 seconds instead of 15.
 QUICK: dict[str, Any] = {"HEARTBEAT_INTERVAL": 0.5, "HEARTBEAT_TIMEOUT": 3, "SUSPECT_JOB_RETRY_DELAY": 0.1}
 ERRORS = (" ERROR ", " CRITICAL ", "Traceback (most recent call last)")
+#: What the log tells of a job's own fault, with its traceback: that is the scenario's.
+FAULT = re.compile(
+    r"^[^\n]* jobsaga\.worker: Job \S+ faulted\b.*?(?=^\d{4}-\d\d-\d\d |\Z)", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass
@@ -70,12 +75,13 @@ class Deployment:
         assert self.errors() == []
 
     def errors(self) -> list[str]:
-        """New error lines of the logs that no scenario has announced."""
+        """New error lines of the logs that no scenario has announced, and that are no faults of its jobs."""
         found = []
         for worker in self.site.all:
             log = worker.log()
             new, self._read[worker.log_path] = log[self._read.get(worker.log_path, 0) :], len(log)
-            found += [line for line in new.splitlines() if any(mark in line for mark in ERRORS)]
+            lines = FAULT.sub("", new).splitlines()
+            found += [line for line in lines if any(mark in line for mark in ERRORS)]
         return [line for line in found if not any(text in line for text in self.expected_errors)]
 
 
