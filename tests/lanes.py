@@ -1,9 +1,9 @@
 """Run the tests on every database: ``python -m tests.lanes [LANE...] [--no-processes] [--whole] [-- FOR PYTEST]``.
 
-A lane is one database. The first runs all tests, the others again those that use the database; those with
-RabbitMQ its own tests, and of the others those that show most of it (``--whole``: all). A lane whose server does not
-answer is skipped, with the number of its tests and the reason; in CI that is a failure. A RabbitMQ that is installed
-and does not run is started for the time of the tests.
+A lane is one database. The first runs all tests, the others again those that use the database, or that ask it
+themselves; those with RabbitMQ its own tests, and of the others those that show most of it (``--whole``: all). A lane
+whose server does not answer is skipped, with the number of its tests and the reason; in CI that is a failure. A
+RabbitMQ that is installed and does not run is started for the time of the tests.
 Tests with real processes come last in each lane: they would starve beside the others, and some of them measure.
 """
 
@@ -26,7 +26,8 @@ from tests.databases import TITLES, why_unavailable
 from tests.private_broker import PrivateBroker, why_no_broker, why_no_node
 
 NO_TESTS = 5  # pytest's exit code when nothing was selected
-CORES = str(min(os.cpu_count() or 1, 4))
+CORES = min(os.cpu_count() or 1, 4)
+PROCESS_TESTS_AT_ONCE = str(CORES + 1)
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,22 @@ class Lane:
     all_tests: bool = False
     processes: bool = True
     environment: dict[str, str] = field(default_factory=dict)
-    #: Which tests it has, if not all: with RabbitMQ.
+    #: Which tests it has, if not all.
     paths: tuple[str, ...] = ()
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether messages go through RabbitMQ."""
+        return "JOBSAGA_TEST_TRANSPORT" in self.environment
 
     @property
     def title(self) -> str:
         """What it needs."""
-        return TITLES[self.database] + " and RabbitMQ" * bool(self.paths)
+        return TITLES[self.database] + " and RabbitMQ" * self.has_broker
 
     def why_missing(self) -> str:
         """Why it cannot run here; empty: it can."""
-        return why_unavailable(self.database) or (why_no_node() if self.paths else "")
+        return why_unavailable(self.database) or (why_no_node() if self.has_broker else "")
 
     def pytest(
         self, *args: str, database: str = "", capture: bool = False
@@ -85,7 +91,18 @@ ITS_OWN = (
 LOST_WORKERS = "tests/conformance/test_lost_workers.py"
 LANES = [
     Lane("sqlite", "sqlite", all_tests=True),
-    Lane("alias", "sqlite", processes=False, environment={"JOBSAGA_TEST_DEFAULT_DATABASE": "sqlite"}),
+    Lane(
+        "alias",
+        "sqlite",
+        processes=False,
+        environment={"JOBSAGA_TEST_DEFAULT_DATABASE": "sqlite"},
+        # Whoever asks a database. The engine reaches it by the store alone.
+        paths=(
+            *(f"tests/{each}" for each in ("client", "live", "store", "cli", "hours", "remote", "transport")),
+            "tests/worker",
+            "tests/test_admin.py",
+        ),
+    ),
     Lane("postgresql", "postgresql"),
     Lane("mariadb", "mariadb"),
     Lane(
@@ -126,10 +143,11 @@ LANES = [
 
 def run(lane: Lane, args: list[str], processes: bool) -> str:
     """Run one lane; gives "passed", "FAILED" or "no tests"."""
-    others = "" if lane.paths else " and not rabbitmq"
-    phases = [["-m", f"not process{others}", "-n", CORES]]
+    others = "" if lane.has_broker else " and not rabbitmq"
+    phases = [["-m", f"not process{others}", "-n", str(CORES)]]
     if processes and lane.processes:
-        phases.append(["-m", f"process{others}", "-n", CORES])
+        # They wait more than they compute. The next that is free takes what another has not begun.
+        phases.append(["-m", f"process{others}", "-n", PROCESS_TESTS_AT_ONCE, "--dist", "worksteal"])
     codes = set()
     for phase in phases:
         print(f"\n== {lane.name}: {phase[1]}", flush=True)
@@ -143,7 +161,7 @@ def run(lane: Lane, args: list[str], processes: bool) -> str:
 @contextmanager
 def a_broker(lanes: list[Lane]) -> Iterator[None]:
     """See to it that one answers, if it is needed and can be had."""
-    if not any(lane.paths for lane in lanes) or not why_no_broker() or why_no_node():
+    if not any(lane.has_broker for lane in lanes) or not why_no_broker() or why_no_node():
         yield
         return
     broker = PrivateBroker(Path(tempfile.mkdtemp(prefix="jobsaga-rabbitmq-")))
@@ -159,7 +177,7 @@ def main() -> int:
     options, args = _arguments()
     lanes = [lane for lane in LANES if not options.lanes or lane.name in options.lanes]
     if options.whole:
-        lanes = [replace(lane, paths=WHOLE) if lane.paths else lane for lane in lanes]
+        lanes = [replace(lane, paths=WHOLE) if lane.has_broker else lane for lane in lanes]
     missing = {lane.name: reason for lane in lanes if (reason := lane.why_missing())}
     if missing and os.environ.get("CI") == "true":
         print(
@@ -167,7 +185,7 @@ def main() -> int:
         )
         return 1
     with a_broker([lane for lane in lanes if lane.name not in missing]):
-        if any(lane.paths and lane.name not in missing for lane in lanes) and (wrong := _wrong_broker()):
+        if any(lane.has_broker and lane.name not in missing for lane in lanes) and (wrong := _wrong_broker()):
             print(wrong)
             return 1
         lines, results = _run_all(lanes, missing, args, options.processes)

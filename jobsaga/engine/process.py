@@ -55,10 +55,15 @@ class SagaProcess:
         """How it ended; None: it has not."""
         return self._process.poll()
 
-    def close(self, timeout: float = 30) -> None:
-        """Let it finish its lap and end. Raises ``subprocess.TimeoutExpired``."""
+    def close(self, timeout: float = 30) -> bool:
+        """Let it finish its lap and end. False: it took longer than *timeout* seconds, and was killed."""
         self._leash.close()
-        self._process.wait(timeout)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return False
+        return True
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from subprocess import TimeoutExpired
 from threading import Thread
 
 from django.core.management.base import CommandError
@@ -158,12 +157,8 @@ class SagasBeside:
 
     def close(self, timeout: float) -> None:
         """End it: it finishes its lap, in *timeout* seconds at most."""
-        if self._process is not None:
-            try:
-                self._process.close(timeout)
-            except TimeoutExpired:
-                logger.error("The saga host did not end within %.0f s: killed", timeout)
-                self._process._process.kill()
+        if self._process is not None and not self._process.close(timeout):
+            logger.error("The saga host did not end within %.0f s: killed", timeout)
         if self._host:
             self._host.stop()
             self._thread.join(timeout)
