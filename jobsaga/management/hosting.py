@@ -257,8 +257,8 @@ def _definitions(names: Sequence[str]) -> list[JobConsumerDefinition]:
 
 def _check_database() -> None:
     alias = settings.DATABASE
-    prepare(alias)
     try:
+        prepare(alias)
         with connections[alias].cursor() as cursor:
             tables = connections[alias].introspection.table_names(cursor)
     except Error as error:

@@ -6,9 +6,11 @@ another process wrote in between ("database is locked"), whatever the timeout.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
+from django.db import OperationalError, connections
 
 OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
@@ -27,3 +29,22 @@ def prepare(alias: str) -> None:
     if missing:
         options.update(missing)
         connection.close()
+        connect(connection.ensure_connection)
+
+
+def connect(
+    ensure_connection: Callable[[], None],
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Connect, and with that turn to WAL. Of several who do so at once, all but one are refused on the spot: SQLite's
+    timeout is not for this. Raises OperationalError if it does not succeed within that time.
+    """
+    end = monotonic() + OPTIONS["timeout"]
+    while True:
+        try:
+            return ensure_connection()
+        except OperationalError as error:
+            if "locked" not in str(error) or monotonic() >= end:
+                raise
+        sleep(0.02)
