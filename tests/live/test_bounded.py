@@ -67,6 +67,7 @@ def test_the_page_says_when_the_chart_shows_less(client: Client, place: Database
     assert "Drawn are the last 5, since " in said
 
 
+@pytest.mark.django_db(transaction=True, databases="__all__")  # on MariaDB to analyze is to commit
 def test_what_tries_again_is_found_without_a_walk_over_what_is_scheduled(place: DatabasePlace) -> None:
     at = timezone.now()
     scheduled = [job(state=JobStates.WAITING_TO_START, due_at=at + timedelta(hours=1)) for _ in range(2000)]
