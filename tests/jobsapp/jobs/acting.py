@@ -272,12 +272,12 @@ def use_up_all_threads(context: JobContext[Any]) -> object:
     def refuse(*args: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    given = threading._start_new_thread  # type: ignore[attr-defined]
-    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+    given = threading.Thread.start
+    threading.Thread.start = refuse  # type: ignore[method-assign]
     try:
         return wait_to_be_told(context)
     finally:
-        threading._start_new_thread = given  # type: ignore[attr-defined]
+        threading.Thread.start = given  # type: ignore[method-assign]
 
 
 def fork_and_return(context: JobContext[Any]) -> object:
