@@ -195,7 +195,7 @@ def test_all_are_ended_at_once_and_there_can_be_new_ones(in_process: Driver) -> 
     attempts = [in_process.start("sleep") for _ in range(3)]
     pids = [(in_process.log_of(each, "sleeping").data or {})["pid"] for each in attempts]
     in_process.executor.kill_all()
-    wait_for(lambda: not any(alive(pid) for pid in pids), 2)
+    wait_for(lambda: not any(alive(pid) for pid in pids), 10)
     assert in_process.executor.running() == set()
     assert in_process.run("give", value=1).result == 1
     assert not any(in_process.ends(each) for each in attempts)
