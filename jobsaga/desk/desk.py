@@ -125,9 +125,8 @@ class Desk:
             old = rows.filter(at__lt=now - REMEMBERED).order_by("at").values_list("id", flat=True)
             found = list(old[:FORGET_AT_ONCE])
             rows.filter(id__in=found).delete()
-            self._forgot_at = (
-                now if len(found) < FORGET_AT_ONCE else None
-            )  # there may be more: the next one goes on
+            may_be_more = len(found) == FORGET_AT_ONCE
+            self._forgot_at = None if may_be_more else now
         return False
 
     def _forget(self, request_id: UUID) -> None:

@@ -152,7 +152,7 @@ class JobClient:
     def finalize_job(
         self, job_id: UUID, reason: str = "", *, request_id: UUID | None = None, timeout: float | None = None
     ) -> JobState:
-        """Remove an ended job; its history stays."""
+        """Remove an ended job; its history stays. ``refused``: it has not ended, or its last attempt may still run."""
         body = contract.FinalizeJob(job_id=job_id, reason=reason, actor=self.actor)
         return self.ask(body, JobState, request_id=request_id, timeout=timeout)
 

@@ -34,7 +34,7 @@ def log(faulted: JobAttemptFaulted) -> None:
     level = logging.WARNING if goes_on else logging.ERROR
     then = f", tried again in {delay.total_seconds():g} s" if delay is not None else ""
     fault = faulted.fault
-    logger.log(level, "Job %s faulted%s: %s", faulted.job_id, then, fault.traceback or fault)
+    logger.log(level, "Job %s faulted%s: %s", faulted.job_id, then, fault.traceback.rstrip() or fault)
 
 
 def _type(error: BaseException) -> str:
