@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from jobsaga.models import JobAttemptSaga, JobInstance
 from jobsaga.models.workers import InstanceState
 from tests.faults.ledger import ALIAS, Ledger, Stay
 from tests.jobsapp.jobs.faults import LEDGER
+from tests.private_broker import PrivateBroker
 from tests.processes import Site, Worker
 
 #: A shared machine may be twice as slow as the promise; what was really measured is printed.
@@ -88,3 +89,14 @@ def two_workers(site: Site, *args: str) -> tuple[Worker, Worker]:
     second = site.worker(*args)
     wait_for_workers(site, 2)
     return first, second
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
+    """A broker that may be killed."""
+    broker = PrivateBroker(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()

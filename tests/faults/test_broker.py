@@ -39,17 +39,6 @@ KINDS = [CrowdDeed] * 9 + [TaskDeed]
 NEVER_BEGUN = {"NotStarted"}
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    """A broker that may be killed."""
-    broker = PrivateBroker(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
-
-
 @pytest.fixture
 def apart(quick: Site, broker: PrivateBroker) -> Site:
     """A site on it, whose sagas and jobs are in processes apart, as on two machines. They are not started yet."""

@@ -40,17 +40,6 @@ JOBS = 300
 ORDER = ["JobSubmitted", "JobStarted", "JobCompleted"]
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    """A broker that may be killed."""
-    broker = PrivateBroker(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
-
-
 @pytest.fixture
 def telling(quick: Site, broker: PrivateBroker) -> Iterator[Site]:
     """A site that publishes its events, on this broker; so does what the test itself submits."""
